@@ -22,6 +22,8 @@ export const askAgain = (every: Duration.Duration) =>
 
 /** How long a server that gives no usable answer is asked again, unless it is only busy: long enough for it to restart. */
 const longestAway = Duration.minutes(2)
+/** How much of that one round may take: the clock of a machine that slept has counted that, though nobody asked meanwhile. */
+const longestRound = Duration.minutes(1)
 
 /**
  * Retries a call while the server gives no usable answer, until it has been away for two minutes. A busy one may ask for longer. A pause
@@ -33,7 +35,8 @@ export const patiently = Effect.fnUntraced(function*<A, E, R>(
 ) {
   const { every, times } = yield* Patience
   const screen = yield* Screen
-  let awaySince: bigint | undefined // in nanoseconds of the monotonic clock
+  let before: bigint | undefined // when it was away last, in nanoseconds of the monotonic clock
+  let away = Duration.zero
   for (let left = times;; left--) {
     const answer = yield* Effect.result(call)
     if (Result.isSuccess(answer)) return answer.success
@@ -41,8 +44,9 @@ export const patiently = Effect.fnUntraced(function*<A, E, R>(
     if (left === 0 || !(error instanceof ServerUnreachable) || !again(error)) return yield* Effect.fail(error)
     const at = yield* Clock.monotonicTimeNanos
     const isBusy = error.why._tag === "Busy"
-    awaySince = isBusy ? undefined : awaySince ?? at
-    if (Duration.isGreaterThanOrEqualTo(Duration.nanos(at - (awaySince ?? at)), longestAway)) return yield* Effect.fail(error)
+    away = isBusy ? Duration.zero : Duration.sum(away, Duration.min(Duration.nanos(at - (before ?? at)), longestRound))
+    before = isBusy ? undefined : at
+    if (Duration.isGreaterThanOrEqualTo(away, longestAway)) return yield* Effect.fail(error)
     const what = isBusy ? "The server is busy" : "No usable answer from the server"
     yield* screen.status(`${what} (${error.detail}); trying again`)
     yield* Effect.interruptible(Effect.sleep(pauseAfter(error, every)))

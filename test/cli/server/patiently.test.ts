@@ -24,6 +24,20 @@ it.effect("a server that answers late is away for two minutes too, however often
     expect(asked).toBe(3)
   }))
 
+it.effect("a server is not away for as long as the machine slept, which some monotonic clocks count", () =>
+  Effect.gen(function*() {
+    let asked = 0
+    const call = Effect.gen(function*() {
+      asked++
+      if (asked === 2) yield* Effect.sleep("1 hour")
+      if (asked < 4) return yield* new ServerUnreachable({ url: "http://server", detail: "so", why: unanswered })
+    })
+    const fiber = yield* Effect.forkChild(Effect.provide(patiently(call), toldScreen().layer))
+    yield* TestClock.adjust("2 hours")
+    yield* Fiber.join(fiber)
+    expect(asked).toBe(4)
+  }))
+
 it.effect("a server that is busy is left alone for as long as it asks for, and one that is away for two seconds", () =>
   Effect.gen(function*() {
     const screen = toldScreen()
