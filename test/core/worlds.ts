@@ -388,17 +388,16 @@ const holders: Readonly<Record<Seed["holder"], Holder>> = {
 
 export const policyOf = ({ maxLaunches }: Seed): TaskPolicy => ({ ...policy, maxLaunches })
 
-const unreadyOrOverMillis = (seed: Seed): number => {
-  const task = taskOf(seed)
-  return isOver(task.status.phase) ? millisSinceEnd(task, noon) : seed.pod === "unready" ? seed.unreadySeconds * 1000 : 0
-}
+/** As of a controller that saw the end at once. */
+const overMillis = (task: AgentTask): number => isOver(task.status.phase) ? millisSinceEnd(task, noon) : 0
 
 export const worldOf = (seed: Seed): Observed => ({
   task: taskOf(seed),
   job: job(seed),
   hadJob: seed.hadJob,
   pod: pod(seed),
-  unreadyOrOverMillis: unreadyOrOverMillis(seed),
+  unreadyMillis: seed.pod === "unready" ? seed.unreadySeconds * 1000 : 0,
+  overMillis: overMillis(taskOf(seed)),
   hadPod: seed.hadPod || seed.pod !== "none",
   turn: seed.turn === "admitted"
     ? Turn.Admitted()
@@ -502,6 +501,6 @@ export const perform = (world: Observed, { actions, status, notices }: Plan): Ob
     reportedWait,
     task: { ...changed.task, status },
     ...(isOver(status.phase) &&
-      { refusal: Option.none(), unreadyOrOverMillis: isOver(world.task.status.phase) ? world.unreadyOrOverMillis : 0 })
+      { refusal: Option.none(), overMillis: isOver(world.task.status.phase) ? world.overMillis : 0 })
   }
 }

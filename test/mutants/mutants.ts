@@ -131,8 +131,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a node that died while its Pod was not ready is never told of",
     file: situation,
-    from: "unreadyOrOverMillis >= unreadyPatienceMillis",
-    to: "unreadyOrOverMillis < 0",
+    from: "unreadyMillis >= unreadyPatienceMillis",
+    to: "unreadyMillis < 0",
     test: laws
   },
   {
@@ -918,8 +918,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a launch ends by what a cache has of its Job and Pods",
     file: "src/controller/reconcile/reconcile.ts",
-    from: "decision.live !== undefined && !answers.live",
-    to: "decision.live !== undefined && answers.live",
+    from: "first.value.decision.live === undefined) return first",
+    to: "first.value.decision.live !== undefined) return first",
     test: "controller/reconcile/reconcile/deciding.test.ts"
   },
   {

@@ -77,7 +77,8 @@ export const observe = (world: World, task: AgentTask, answers: Answers, at: num
     })),
     hadJob: cache.hadJob(uid) && (Option.isSome(cached) || !answers.live), // unless the Job that is gone is the one that was asked about
     pod,
-    unreadyOrOverMillis: world.unreadyOrOverMillis({ task, pod }, at),
+    unreadyMillis: world.unreadyMillis({ task, pod }, at),
+    overMillis: world.overMillis({ task }, at),
     hadPod: Option.isSome(pod) || Option.isSome(ages.lastPodMadeAt(uid, job)),
     turn: turns.of(task),
     holder: answers.holder,

@@ -216,7 +216,7 @@ const make = Effect.fnUntraced(function*(world: World) {
           lasting,
           (error) =>
             Effect.flatMap(monotonicMillis, (now) => {
-              const overMillis = world.unreadyOrOverMillis({ task: task.value, pod: Option.none() }, world.ledMillis(now))
+              const overMillis = world.overMillis({ task: task.value }, world.ledMillis(now))
               return Option.match(standstills.notice(task.value, error, now, overMillis), {
                 onNone: () => Effect.void,
                 onSome: (notice) => executor.say(task.value, notice, pass)

@@ -10,8 +10,8 @@ import { type HeldRefusals, heldRefusals } from "./held-refusals.ts"
 import { type JobAges, jobAges } from "./job-ages.ts"
 import { leadClock } from "./lead-clock.ts"
 import { type PastHistory, pastHistory } from "./past-history.ts"
+import { seenSince, unreadyPod, whetherOver } from "./seen-since.ts"
 import * as Turns from "./turns.ts"
-import { unreadyOrOver } from "./unready-or-over.ts"
 
 export interface World extends Cache.Changes {
   readonly cache: Cache.Cache
@@ -21,11 +21,10 @@ export interface World extends Cache.Changes {
   readonly pastHistory: PastHistory
   /** The clock of passes, which stands still while this replica does not lead: its time at `at`, both in monotonic milliseconds. */
   readonly ledMillis: (at: number) => number
-  /**
-   * How long passes have seen the Pod of the claim unready, or the task over, at `at`, in milliseconds of `ledMillis`; 0 at the first look,
-   * and if the Pod is ready.
-   */
-  readonly unreadyOrOverMillis: (seen: Pick<Observed, "pod" | "task">, at: number) => number
+  /** How long passes have seen the Pod of the claim unready at `at`, in milliseconds of `ledMillis`; 0 at the first look, and if it is ready. */
+  readonly unreadyMillis: (seen: Pick<Observed, "pod" | "task">, at: number) => number
+  /** How long they have seen the task over, likewise. */
+  readonly overMillis: (seen: Pick<Observed, "task">, at: number) => number
   /** Why the task waits, as its pool last heard it. */
   readonly reportedWait: (taskUid: string) => Option.Option<ReportedWait>
 
@@ -57,13 +56,15 @@ export const make = (initial: TaskPolicy): World => {
   const history = pastHistory(() => policy.historyPerWorkspace)
   const clock = leadClock()
   const ages = jobAges()
-  const unready = unreadyOrOver()
+  const unready = seenSince(unreadyPod)
+  const over = seenSince(whetherOver)
   const reportedWaits = new Map<string, ReportedWait>()
   const forget = (task: AgentTask): void => {
     const { uid } = task.metadata
     events.forget(task)
     ages.forget(uid)
     unready.forget(uid)
+    over.forget(uid)
     reportedWaits.delete(uid)
   }
 
@@ -86,7 +87,8 @@ export const make = (initial: TaskPolicy): World => {
     ages,
     pastHistory: history,
     ledMillis: clock.millis,
-    unreadyOrOverMillis: unready.millis,
+    unreadyMillis: unready.millis,
+    overMillis: over.millis,
     reportedWait: (uid) => Option.fromUndefinedOr(reportedWaits.get(uid)),
 
     setPolicy: (next) => {
@@ -118,6 +120,7 @@ export const make = (initial: TaskPolicy): World => {
       events.passSaw(task, turn)
       ages.passSaw(uid, observed, at)
       unready.passSaw(observed, at)
+      over.passSaw(observed, at)
     },
     setReportedWait: (uid, wait) => {
       if (isThere(uid)) reportedWaits.set(uid, wait)
@@ -126,6 +129,7 @@ export const make = (initial: TaskPolicy): World => {
     leadBegins: (at) => {
       clock.goOn(at)
       unready.forgetAll() // a Pod may have been ready meanwhile
+      over.forgetAll()
       reportedWaits.clear()
     },
     leadEnds: clock.stop

@@ -103,7 +103,7 @@ export const endPod: RespondTo<PodSeen> = (s, pod) => {
 
 /** Looks again at a Pod that is not ready when that has lasted for long. */
 const untilDoubt = (s: Seen, response: Response): Response =>
-  Option.exists(s.pod, ({ unready }) => unready) ? later(response, unreadyPatienceMillis - s.unreadyOrOverMillis) : response
+  Option.exists(s.pod, ({ unready }) => unready) ? later(response, unreadyPatienceMillis - s.unreadyMillis) : response
 
 /** Reports whether the Pod's account was one of the tasks', and is none by these values: then its worker may not read its task any more. */
 const isCutOff = ({ policy: { accounts } }: Seen, { account }: PodSeen): boolean => account !== "" && !accounts.includes(account)

@@ -14,7 +14,7 @@ export const keep: Respond = (s) => {
     ...unchanged(s),
     status: isInterim(task.status) ? ownAgain(task, s.now) : acknowledged(task.status, task.metadata.generation)
   }
-  return jobGoesOn(s) ? later(kept, leftoverPatienceMillis - s.unreadyOrOverMillis) : kept
+  return jobGoesOn(s) ? later(kept, leftoverPatienceMillis - s.overMillis) : kept
 }
 
 export const report: RespondTo<string> = (s, assignment) => {

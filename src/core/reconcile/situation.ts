@@ -74,8 +74,8 @@ const makesWay: Holds = (s) =>
 export const podWent: Holds = (s) => jobGoesOn(s) && s.hadPod && Option.isNone(s.pod) && waitsForQuota(s)
 
 /** A task of which that was said stays so until its Pod is ready, also under a controller that has just begun to look. */
-const isUnreadyForLong: Holds = ({ task: { status }, unreadyOrOverMillis }) =>
-  unreadyOrOverMillis >= unreadyPatienceMillis || status.reason === "PodNotReady"
+const isUnreadyForLong: Holds = ({ task: { status }, unreadyMillis }) =>
+  unreadyMillis >= unreadyPatienceMillis || status.reason === "PodNotReady"
 
 /** Reports whether the worker has ended, but nothing ends its runner: another container keeps the Pod, or kept it until its Job was deleted. */
 const isKept = (s: Seen, pod: PodSeen): boolean =>
@@ -101,8 +101,8 @@ export const when = {
   always: is(() => true),
 
   // the task is over
-  leftover: itsJob((s) => jobGoesOn(s) && (s.task.status.result === undefined || s.unreadyOrOverMillis >= leftoverPatienceMillis)),
-  longUnreported: (s) => Option.filter(unreported(s), () => isLongOver(s.unreadyOrOverMillis)),
+  leftover: itsJob((s) => jobGoesOn(s) && (s.task.status.result === undefined || s.overMillis >= leftoverPatienceMillis)),
+  longUnreported: (s) => Option.filter(unreported(s), () => isLongOver(s.overMillis)),
   unreported,
   releasable: is((s) => deleted(s) && fromPool(s)),
   expired: is((s) => s.expired && !deleted(s)),

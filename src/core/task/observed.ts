@@ -189,8 +189,10 @@ export interface Observed {
   readonly hadJob: boolean
   /** The Pod of the claim. Without a claim, the newest Pod of the Job that may still take it, else the newest of all. */
   readonly pod: Option.Option<PodSeen>
-  /** How long the Pod of the claim has not been ready, or the task been over, by a monotonic clock, since this process first saw it so. */
-  readonly unreadyOrOverMillis: number
+  /** How long the Pod of the claim has not been ready, by a monotonic clock, since this process first saw it so. */
+  readonly unreadyMillis: number
+  /** How long the task has been over, likewise. */
+  readonly overMillis: number
   /** Whether the Job has a Pod, or had one that this process saw. */
   readonly hadPod: boolean
   /** The newest warning about the Job or Pod. It is looked up only while the Pod does not start and nothing else says why. */

@@ -92,7 +92,7 @@ describe("the world", () => {
       wait: Option.isSome(world.reportedWait("uid-0")),
       denied: world.refusals.deniedMillis("uid-0") > 0,
       job: world.ages.knownMillis("uid-0", seen, 1_000) > 0,
-      unready: world.unreadyOrOverMillis(claimed, 1_000) > 0
+      unready: world.unreadyMillis(claimed, 1_000) > 0
     })
     const all = { reserved: true, refused: true, wait: true, denied: true, job: true, unready: true }
     const nothing = { reserved: false, refused: false, wait: false, denied: false, job: false, unready: false }

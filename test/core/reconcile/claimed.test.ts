@@ -86,7 +86,7 @@ describe("plan, of a task that is claimed", () => {
       requeueAfterMillis: Option.some(120_000)
     })
     expect(after(120, { cancel: true }).situation).toBe(told.situation)
-    const anew = perform({ ...worldOf(whole), unreadyOrOverMillis: 0 }, told) // another controller leads, which has just begun to look
+    const anew = perform({ ...worldOf(whole), unreadyMillis: 0 }, told) // another controller leads, which has just begun to look
     expect(plan(policyOf(whole), anew, noon).status).toEqual(told.status)
     const ready = { ...anew, pod: worldOf({ ...whole, pod: "Running" }).pod }
     expect(plan(policyOf(whole), ready, noon).status.reason).toBe("Claimed")
@@ -104,7 +104,7 @@ describe("plan, of a task that is claimed", () => {
       "The worker of Pod pod ran out of memory; raise task.worker.resources.limits.memory. Its Pod is kept by container istio-proxy, so its Job is to be deleted; if the Pod stays, look at node node."
     expect(told.status).toMatchObject({ phase: "Running", reason: "OutOfMemory", message: says })
     expect(told.notices).toMatchObject([{ _tag: "ReportWait", reason: "PodNotReady", message: says }]) // the pool shows it while the run goes on
-    const written = perform({ ...soon, unreadyOrOverMillis: 0 }, told) // another controller leads, which has just begun to look
+    const written = perform({ ...soon, unreadyMillis: 0 }, told) // another controller leads, which has just begun to look
     const deletes = decide(written)
     expect(deletes.actions).toMatchObject([{ _tag: "DeleteJob", uid: "job-uid" }])
     expect(deletes).toMatchObject({ status: told.status, notices: [], requeueAfterMillis: Option.some(120_000) })

@@ -68,7 +68,7 @@ describe("plan, of a task that is over", () => {
     const world = worldOf(whole)
     for (const finishedAgo of [-60, 90, 3600]) {
       const over = withStatus(world, { ...world.task.status, finishedAt: before(finishedAgo) })
-      const after = (seconds: number) => plan(policyOf(whole), { ...over, unreadyOrOverMillis: seconds * 1000 }, noon)
+      const after = (seconds: number) => plan(policyOf(whole), { ...over, overMillis: seconds * 1000 }, noon)
       expect(after(0)).toMatchObject({ situation: "over", actions: [], requeueAfterMillis: Option.some(90_000) })
       expect(after(89)).toMatchObject({ situation: "over", actions: [], requeueAfterMillis: Option.some(1_000) })
       expect(after(90)).toMatchObject({ situation: "over, but its Job goes on", actions: [{ _tag: "DeleteJob" }] })
