@@ -74,8 +74,8 @@ const panels: ReadonlyArray<Panel> = [
   {
     type: "stat",
     title: "States in doubt",
-    description: "They wait for a person: agent-job get workspaces.",
-    expr: total(`agent_job_server_states_in_doubt{${chosen}}`),
+    description: "They wait for a person: agent-job get workspaces, or the last apply of a workspace in kubectl get atasks.",
+    expr: `sum(max by (cluster, namespace, __name__) (agent_job_server_states_in_doubt{${chosen}} or agent_job_tasks_in_doubt{${chosen}}))`,
     legend: ""
   },
   {
