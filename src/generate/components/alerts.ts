@@ -103,7 +103,7 @@ const controller: ReadonlyArray<Row> = [
     lasting: "15m",
     summary: "The controller of agent-job fails again and again at what it has to do for some tasks.",
     description:
-      "It goes on trying, and these tasks stay as they are. `work failed` in its log names them and says why, as do their events where the API server refuses something for good: a right that is missing (see `agent-job doctor`), an answer of the API server, or a pool that takes no result."
+      "It goes on trying, and these tasks stay as they are. `work failed` in its log names them and says why, as do their events where the API server refuses something for good: a right that is missing (see `agent-job doctor`, with --name and --namespace of the installation), an answer of the API server, or a pool that takes no result."
   },
   {
     name: "AgentJobWatchSilent",
