@@ -203,7 +203,7 @@ describe("promtool", () => {
     })).toMatchObject(obeyed)
   })
 
-  it("sees by them that states are in doubt, and that the disk of the server fills up", () => {
+  it("sees by them that states are in doubt, of a server and of tasks without a pool, and that the disk of the server fills up", () => {
     const of = (metric: string, namespace: string, values: string) => ({
       series: `agent_job_server_${metric}{namespace="${namespace}",pod="server"}`,
       values
@@ -214,6 +214,8 @@ describe("promtool", () => {
         of("states_in_doubt", "none", "0x60"),
         of("states_in_doubt", "settled", "1x10 0x50"),
         of("states_in_doubt", "doubt", "2x60"),
+        { series: `agent_job_tasks_in_doubt{namespace="doubt",pod="one"}`, values: "1x60" },
+        { series: `agent_job_tasks_in_doubt{namespace="doubt",pod="two"}`, values: "0x60" }, // it does not lead
         of("disk_free_bytes", "roomy", "300000000x60"),
         of("disk_free_bytes", "full", "300000000x20 200000000x40"),
         of("takes_files", "full", "1x60"),
@@ -224,7 +226,7 @@ describe("promtool", () => {
       ],
       alert_rule_test: [
         look("AgentJobStateInDoubt", "14m"),
-        lookAndRead("AgentJobStateInDoubt", "20m", "doubt", "States are in doubt, and their workspaces wait for a person: 2."),
+        lookAndRead("AgentJobStateInDoubt", "20m", "doubt", "States are in doubt, and their workspaces wait for a person: 3."),
         look("AgentJobDiskFillsUp", "24m"),
         look("AgentJobDiskFillsUp", "30m", "full"),
         look("AgentJobDiskFillsUp", "44m", "full"),

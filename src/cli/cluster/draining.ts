@@ -232,6 +232,7 @@ const leaving = (words: string) => Effect.onInterrupt(() => Effect.flatMap(Scree
  */
 export const drain = Effect.fn("drain")(function*(installation: Installation, given: Option.Option<string>, wait: boolean, there = "") {
   const namespace = yield* namespaceOf(installation, given)
+  yield* running(namespace) // who may not see what runs is told before anything is marked
   const now = yield* currentInstant
   const toEnd = `To end this: agent-job drain --undo${there} --name ${installation.name} --controller-namespace ${installation.namespace}`
   const lease = yield* mark(installation, (annotations) => drained(annotations, now)).pipe(

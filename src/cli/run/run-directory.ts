@@ -18,6 +18,7 @@ import {
   isAwayForNow,
   MaybeStarted,
   mayComeThrough,
+  mayPass,
   type ServerFailure
 } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
@@ -157,17 +158,19 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
   const write = output === "text" ? undefined : yield* loading(() => writerOf(output)) // now, since an interrupt waits for nothing
   const print = (report: Report<{ readonly id: string }>) => write === undefined ? Effect.void : screen.result(write(report))
   const leaving = (said: string) => Effect.andThen(outliveReaders, screen.step(said))
-  const wanted = yield* Effect.onInterrupt(prepared(request), () => leaving("No run was started."))
+  const leavingNothing = leaving("No run was started.")
+  const wanted = yield* Effect.onInterrupt(prepared(request), () => leavingNothing)
   const { workspaceId } = wanted
   const progress: Progress = { followed: follow("plan", screen.colours, "Planning"), asked: false }
   const asSeen = (runId: string, run: RunView | undefined) => print({ run: run ?? { id: runId }, ...notKnown })
   const stop = (runId: string) => onInterrupt(runId, progress, asSeen)
   const run = yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const runId = yield* patiently(Effect.gen(function*() {
+      const asking = Effect.gen(function*() {
         const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))
         return yield* restore(Fiber.join(asked)).pipe(Effect.onInterrupt(() => onInterruptedStart(asked, workspace, stop)))
-      }))
+      })
+      const runId = yield* patiently(asking, mayPass, leavingNothing)
       yield* screen.step(`Started ${runId} in workspace ${workspace}`)
       return yield* restore(followRun(runId, progress)).pipe(
         Effect.onInterrupt(() => stop(runId)),

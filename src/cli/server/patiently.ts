@@ -27,11 +27,12 @@ const longestRound = Duration.minutes(1)
 
 /**
  * Retries a call while the server gives no usable answer, until it has been away for two minutes. A busy one may ask for longer. A pause
- * may be interrupted, also where the call may not.
+ * may be interrupted, also where the call may not; `interrupted` is done then.
  */
 export const patiently = Effect.fnUntraced(function*<A, E, R>(
   call: Effect.Effect<A, E, R>,
-  again: (error: ServerUnreachable) => boolean = mayPass
+  again: (error: ServerUnreachable) => boolean = mayPass,
+  interrupted: Effect.Effect<void> = Effect.void
 ) {
   const { every, times } = yield* Patience
   const screen = yield* Screen
@@ -49,6 +50,6 @@ export const patiently = Effect.fnUntraced(function*<A, E, R>(
     if (Duration.isGreaterThanOrEqualTo(away, longestAway)) return yield* Effect.fail(error)
     const what = isBusy ? "The server is busy" : "No usable answer from the server"
     yield* screen.status(`${what} (${error.detail}); trying again`)
-    yield* Effect.interruptible(Effect.sleep(pauseAfter(error, every)))
+    yield* Effect.interruptible(Effect.sleep(pauseAfter(error, every))).pipe(Effect.onInterrupt(() => interrupted))
   }
 })

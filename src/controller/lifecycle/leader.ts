@@ -3,6 +3,7 @@
 // Run by controller/lifecycle/controller once this replica leads.
 import { Duration, Effect, Metric, Option, Schedule, Stream, SubscriptionRef } from "effect"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { workspacesInDoubt } from "../../core/state/end-in-doubt.ts"
 import { callTimeout } from "../../kubernetes/client.ts"
 import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { makeBackoff } from "../../queue/backoff.ts"
@@ -39,10 +40,19 @@ const countedEvery = Duration.seconds(30)
 const isolation = Metric.gauge("agent_job_isolation_proven", {
   description: "1 while this replica leads and the isolation of tasks is proven for its values, as agent-job doctor proves it."
 })
-const tellHeldBack = (count: Turns["heldBack"]) =>
-  Effect.suspend(() => Effect.forEach(heldBack, ({ gauge, reason }) => Metric.update(gauge, count(reason)), { discard: true }))
+const inDoubt = Metric.gauge("agent_job_tasks_in_doubt", {
+  description:
+    "Applies of no pool that are over and left their state in doubt, while this replica leads: their workspaces wait for a person."
+})
 
-const tellIsolation = (isProven: Turns["isProven"]) => Effect.suspend(() => Metric.update(isolation, Number(isProven())))
+const tell = ({ heldBack: count, isProven }: Pick<Turns, "heldBack" | "isProven">, doubts: () => number) =>
+  Effect.suspend(() =>
+    Effect.all([
+      ...heldBack.map(({ gauge, reason }) => Metric.update(gauge, count(reason))),
+      Metric.update(isolation, Number(isProven())),
+      Metric.update(inDoubt, doubts())
+    ], { discard: true })
+  )
 
 /** Says that this replica does not lead. One that has never led says so too, because alerts see no zero in a metric that is not there. */
 export const doesNotLead = Metric.update(leader, 0)
@@ -86,7 +96,7 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   )
   yield* Metric.update(leader, 1)
   yield* Effect.addFinalizer(() => Metric.update(draining, 0)) // whoever leads next may hear that the drain is over
-  yield* Effect.addFinalizer(() => Effect.andThen(tellHeldBack(() => 0), tellIsolation(() => false)))
+  yield* Effect.addFinalizer(() => tell({ heldBack: () => 0, isProven: () => false }, () => 0))
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
   world.leadBegins(yield* monotonicMillis)
   yield* Effect.addFinalizer(() => Effect.map(monotonicMillis, world.leadEnds)) // runs first: a drain may wait for an API server that is away
@@ -102,6 +112,6 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
     intake,
     Effect.forever(Effect.flatMap(world.turns.moved, () => Effect.forEach(world.turns.untold(), attention.look, { discard: true }))),
     Stream.runForEach(SubscriptionRef.changes(drained), (isDrained) => Metric.update(draining, Number(isDrained))),
-    Effect.repeat(Effect.andThen(tellHeldBack(world.turns.heldBack), tellIsolation(world.turns.isProven)), Schedule.spaced(countedEvery))
+    Effect.repeat(tell(world.turns, () => workspacesInDoubt(world.cache.tasks().values())), Schedule.spaced(countedEvery))
   ], { concurrency: "unbounded", discard: true }) // all for the whole lead: a bug in one ends the lead, and not that one alone and unnoticed
 })

@@ -78,11 +78,8 @@ const keepToken = Effect.fnUntraced(function*(task: AgentTask, token: string) {
   )
 })
 
-/**
- * Has the controller tell the pool again why the task waits, because a pool that offers a stage forgets that. It does so whether the
- * acknowledgement arrived or not.
- */
-const sayAgain = ({ look, world }: TaskPlace, { metadata }: AgentTask) =>
+/** Has the controller tell the pool again why the task waits, and so who has it. */
+export const sayAgain = ({ look, world }: Pick<TaskPlace, "look" | "world">, { metadata }: AgentTask) =>
   Effect.suspend(() => {
     if (Option.isNone(world.reportedWait(metadata.uid))) return Effect.void
     world.clearReportedWait(metadata.uid)
@@ -101,6 +98,7 @@ const accept = Effect.fn("Assignment.accept")(function*(where: TaskPlace, assign
   const pool = yield* Pool
   const kept = Effect.tap(persist(where, assignment), (task) => keepToken(task, taskToken))
   const task = yield* Effect.tapError(kept, (error) => error._tag === "Strangers" ? Effect.void : tellWhy(id, error.message))
+  // A pool that offers a stage forgets why it waits, whether the acknowledgement arrives or not.
   yield* Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(where, task)) // it is refused when another agent was faster or the state is in doubt; the worker of this task hears the same and ends the task
   if (isOver(task.status.phase)) yield* remind(id, task)
 }, (accepted, _, { id }) => Effect.catchTag(accepted, "Strangers", ({ message }) => refuse(id, "NameTaken", message)))

@@ -3,7 +3,7 @@
 // Run by controller/lifecycle/leader while it leads.
 import { Clock, Duration, Effect, Metric, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
 import { Configuration } from "../configuration/configuration.ts"
-import { makeAcceptor, type TaskPlace } from "./accept.ts"
+import { makeAcceptor, sayAgain, type TaskPlace } from "./accept.ts"
 import { cancel } from "./cancel.ts"
 import { Pool } from "./pool.ts"
 
@@ -87,6 +87,10 @@ const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after,
   return { after: next, failed: yield* Effect.filter(new Set([...failed, ...ids]), fails, { concurrency: 8 }) }
 })
 
+/** Tells the pool of all tasks anew: one that was away may be a copy from before, which has an earlier agent for some and another reason. */
+const tellAnew = (intake: Intake) =>
+  Effect.suspend(() => Effect.forEach([...intake.world.cache.tasks().values()], (task) => sayAgain(intake, task), { discard: true }))
+
 /** How long a step lasts at least: a pool that answers everything at once would otherwise keep the controller from its other work. */
 const shortestStep = Duration.millis(100)
 
@@ -101,10 +105,16 @@ const persistently = <A, E extends { readonly message: string }, R>(step: Effect
 export const poolIntake = Effect.fnUntraced(function*(intake: Intake) {
   yield* answered
   const followed = yield* Ref.make<Followed>({ after: 0, failed: [] })
-  const cancellations = Ref.get(followed).pipe(
-    Effect.flatMap((before) => persistently(followCancellations(intake, before))),
-    Effect.flatMap((next) => Ref.set(followed, next))
-  )
+  let wasAway = false
+  const noteAway = Effect.sync(() => {
+    wasAway = true
+  })
+  const cancellations = Effect.gen(function*() {
+    const before = yield* Ref.get(followed)
+    yield* Ref.set(followed, yield* persistently(Effect.tapError(followCancellations(intake, before), () => noteAway)))
+    if (wasAway) yield* tellAnew(intake)
+    wasAway = false
+  })
   const taking = persistently(take(intake, makeAcceptor(intake)))
   return yield* Effect.all([Effect.forever(taking), Effect.forever(cancellations)], { concurrency: 2, discard: true })
 })

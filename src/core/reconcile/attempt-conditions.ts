@@ -41,7 +41,7 @@ export const doubted = (task: AgentTask, of: AgentTask, now: string): AgentTaskS
   const { metadata: { name }, status: { message = "", phase = "Failed", reason = "Lost" } } = of
   const command = toDelete(task, name)
   const next =
-    `The next artifact of the source is planned only once you have looked for what the apply made, brought the state up to date, and deleted that task: ${command}`
+    `Nothing more of the source is planned, and nothing else applied to the workspace, before you have looked for what the apply made, brought the state up to date, and deleted that task: ${command}`
   return saying(task, { phase, reason, message: andThen(`${name}: ${message}`, next) }, now)
 }
 

@@ -44,10 +44,14 @@ export const idleArguments = (env: Environment): Option.Option<string> =>
     "the engine only tells of itself and ends with success"
   )
 
-/** Returns why an OpenTofu runs nothing with this environment that tells what it makes by what it prints alone. */
-export const mutingArguments = (env: Environment): Option.Option<string> =>
-  found(env, ofApply, (one) => muting.test(one), "this OpenTofu may not tell what it makes")
+/** Returns the words that say whether `apply` prints JSON. */
+const jsonIn = (env: Environment) => ofApply.flatMap((name) => wordsOf(env[name] ?? "").filter((one) => /^--?json(?:=|$)/u.test(one)))
 
-/** Reports whether `apply` prints JSON with this environment, beside which the engine writes no events on a pipe: what it prints has them. */
-export const printsJson = (env: Environment): boolean =>
-  ofApply.some((name) => wordsOf(env[name] ?? "").some((one) => /^--?json(?:=|$)/u.test(one)))
+/** Reports whether `apply` may print JSON with this environment, beside which the engine writes no events on a pipe: what it prints has them. */
+export const printsJson = (env: Environment): boolean => jsonIn(env).length > 0
+
+/** Returns why an OpenTofu runs nothing with this environment that tells what it makes by what it prints alone; JSON tells all the same. */
+export const mutingArguments = (env: Environment): Option.Option<string> =>
+  printsJson(env) && !jsonIn(env).some((one) => /=[0fF]/u.test(one))
+    ? Option.none()
+    : found(env, ofApply, (one) => muting.test(one), "this OpenTofu may not tell what it makes")

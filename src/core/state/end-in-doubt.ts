@@ -1,6 +1,7 @@
 // Whether the state of a workspace without a pool may lack what an apply made that is over, as its AgentTask tells. A destroy makes nothing.
 // Invariant: the deletion of that task is a person's word to go on. A cancel is none, since it may have come before the end.
-// Used by core/reconcile/newest-attempt for who follows a source, and by controller/reconcile/workspace-holder for who wants the workspace next.
+// Used by core/reconcile/newest-attempt for followers, controller/reconcile/workspace-holder for who is next, and the gauge of controller/lifecycle/leader.
+import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { isOver } from "../task/status.ts"
 import { endedInOrder } from "./left-over.ts"
@@ -23,3 +24,13 @@ const mayLack = (result: Told | undefined): boolean =>
 export const leftInDoubt = ({ metadata: { deletionTimestamp }, spec, status: { claim, phase, result } = {} }: Changing): boolean =>
   spec?.pool === undefined && spec?.stage !== "destroy" && deletionTimestamp === undefined && isOver(phase) && claim !== undefined &&
   mayLack(result)
+
+/** Returns how many workspaces wait for a person: those of which the last task that changed them, of those that are there, left a doubt. */
+export const workspacesInDoubt = (tasks: Iterable<AgentTask>): number => {
+  const last = new Map<string, AgentTask>()
+  for (const task of tasks) {
+    const { spec: { stage, workspace }, status: { claim } } = task
+    if (mutates(stage) && claim !== undefined && claim.at >= (last.get(workspace)?.status.claim?.at ?? "")) last.set(workspace, task)
+  }
+  return [...last.values()].filter(leftInDoubt).length
+}

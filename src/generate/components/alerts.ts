@@ -103,7 +103,7 @@ const controller: ReadonlyArray<Row> = [
     lasting: "15m",
     summary: "The controller of agent-job fails again and again at what it has to do for some tasks.",
     description:
-      "It goes on trying, and these tasks stay as they are. `work failed` in its log names them and says why, as do their events where the API server refuses something for good: a right that is missing (see `agent-job doctor`), an answer of the API server, or a pool that takes no result."
+      "It goes on trying, and these tasks stay as they are. `work failed` in its log names them and says why, as do their events where the API server refuses something for good: a right that is missing (see `agent-job doctor`, with --name and --namespace of the installation), an answer of the API server, or a pool that takes no result."
   },
   {
     name: "AgentJobWatchSilent",
@@ -272,11 +272,12 @@ const server: ReadonlyArray<Row> = [
   {
     name: "AgentJobStateInDoubt",
     severity: "warning",
-    expr: "max by (cluster, namespace) (agent_job_server_states_in_doubt) > 0",
+    expr:
+      "sum by (cluster, namespace) (max by (cluster, namespace, __name__) (agent_job_server_states_in_doubt or agent_job_tasks_in_doubt)) > 0",
     lasting: "15m",
     summary: "States are in doubt, and their workspaces wait for a person: {{ $value }}.",
     description:
-      "`agent-job get workspaces` names the workspaces and `agent-job state rescue NAME` what to do. Until then the server removes no old runs and states of these workspaces."
+      "Of a server: `agent-job get workspaces` names the workspaces and `agent-job state rescue NAME` what to do; until then it removes no old runs and states of these. Of tasks without a pool: the last apply of the workspace in `kubectl get atasks -A`; look for what it made, bring the state up to date, and delete it (docs/state.md)."
   },
   {
     name: "AgentJobDiskFillsUp",

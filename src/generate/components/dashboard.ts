@@ -31,7 +31,8 @@ const panels: ReadonlyArray<Panel> = [
   {
     type: "stat",
     title: "Drained",
-    description: "Controllers that start nothing new: agent-job drain --undo ends that.",
+    description:
+      "Controllers that start nothing new: agent-job drain --undo, with --name and --controller-namespace of the installation, ends that.",
     expr: total(`agent_job_draining{${chosen}}`),
     legend: ""
   },
@@ -74,8 +75,8 @@ const panels: ReadonlyArray<Panel> = [
   {
     type: "stat",
     title: "States in doubt",
-    description: "They wait for a person: agent-job get workspaces.",
-    expr: total(`agent_job_server_states_in_doubt{${chosen}}`),
+    description: "They wait for a person: agent-job get workspaces, or the last apply of a workspace in kubectl get atasks.",
+    expr: `sum(max by (cluster, namespace, __name__) (agent_job_server_states_in_doubt{${chosen}} or agent_job_tasks_in_doubt{${chosen}}))`,
     legend: ""
   },
   {
@@ -118,7 +119,8 @@ const panels: ReadonlyArray<Panel> = [
   {
     type: "timeseries",
     title: "Isolation of tasks is proven",
-    description: "1 while there is a proof for the present values, 0 while there is none: agent-job doctor says what it lacks.",
+    description:
+      "1 while there is a proof for the present values, 0 while there is none: agent-job doctor, with --name and --namespace of the installation, says what it lacks.",
     expr: `max by (cluster, namespace) (agent_job_isolation_proven{${chosen}})`,
     legend: "{{cluster}} {{namespace}}"
   }

@@ -15,8 +15,8 @@ const whileItWaits = {
   StateRescuePending:
     "An earlier stage left the state in doubt, so no stage of the workspace starts, and an apply that has not begun ends without applying anything; settle it with agent-job state rescue WORKSPACE. Without a pool, plans go on, and the next apply or destroy waits until a person has looked and deleted the AgentTask that the message names.",
   IsolationUnproven:
-    "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and correct what it finds.",
-  Draining: "The cluster is draining, so nothing new starts; agent-job drain --undo ends that.",
+    "Nothing starts before the isolation of tasks is proven for the present values; run the command that the message names, and correct what it finds.",
+  Draining: "The cluster is draining, so nothing new starts; the message names the command that ends that.",
   NameHeld:
     "The name of its Job is still taken, by the Job of a former task of this name or of a task whose Job gets the same name; wait until that Job is gone, or make this task again under another name."
 }

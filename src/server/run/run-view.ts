@@ -112,7 +112,8 @@ export const makeRunViews = Effect.gen(function*() {
     if (drained > 0) {
       return {
         hasTaker: false,
-        message: `The controllers${ofPool} take nothing, since their clusters are drained; \`agent-job drain --undo\` ends that.`
+        message:
+          `The controllers${ofPool} take nothing, since their clusters are drained; \`agent-job drain --undo\` in one of them ends that, with --name and --controller-namespace of its installation.`
       }
     }
     return {

@@ -66,18 +66,25 @@ it.live.each([
     ])
   }))
 
-it.live.each([
-  { does: "drain", work: drain(ours, Option.some("scalr-tasks"), false) },
-  { does: "drain --undo", work: undo(ours, Option.some("scalr-tasks")) }
-])("$does marks nothing where the tasks of the installation are known to be elsewhere", ({ work }) =>
-  Effect.gen(function*() {
+/** Returns why the work fails, and by which methods it has asked for the Lease of the leading controller. */
+const refusedBy = Effect.fnUntraced(
+  function*<A, E>(work: Effect.Effect<A, E, Kubernetes | Screen>, answers: Parameters<typeof against>[1]) {
     const asked: Array<string | undefined> = []
     const heard = (response: ServerResponse) => {
       asked.push(response.req.method)
       response.setHeader("content-type", "application/json").end(JSON.stringify(lease("agent-job", "agent-job-controller").body))
     }
-    const answers = { ...both, [`${leases}/agent-job/leases/agent-job-controller`]: heard }
-    const refused = yield* Effect.flip(against(work.pipe(Effect.provide(toldScreen().layer)), answers))
+    const heardLease = { ...answers, [`${leases}/agent-job/leases/agent-job-controller`]: heard }
+    return { refused: yield* Effect.flip(against(work.pipe(Effect.provide(toldScreen().layer)), heardLease)), asked }
+  }
+)
+
+it.live.each([
+  { does: "drain", work: drain(ours, Option.some("scalr-tasks"), false) },
+  { does: "drain --undo", work: undo(ours, Option.some("scalr-tasks")) }
+])("$does marks nothing where the tasks of the installation are known to be elsewhere", ({ work }) =>
+  Effect.gen(function*() {
+    const { asked, refused } = yield* refusedBy(work, both)
     expect(refused).toMatchObject({
       _tag: "BadInput",
       message:
@@ -85,6 +92,17 @@ it.live.each([
     })
     expect(asked.filter((method) => method !== "GET")).toEqual([])
   }))
+
+it.live.each(["/apis/batch/v1/namespaces/agent-job-tasks/jobs", "/api/v1/namespaces/agent-job-tasks/pods"])(
+  "marks nothing where %s may not be listed, so that it could not say what runs",
+  (path) =>
+    Effect.gen(function*() {
+      const forbidden = { status: 403, body: { kind: "Status", apiVersion: "v1", status: "Failure", reason: "Forbidden", code: 403 } }
+      const { asked, refused } = yield* refusedBy(drain(ours, Option.none(), false), { ...both, [path]: forbidden })
+      expect(refused).toMatchObject({ _tag: "Forbidden" })
+      expect(asked.filter((method) => method !== "GET")).toEqual([])
+    })
+)
 
 it.live("takes the typed namespace where the values cannot be read", () =>
   Effect.gen(function*() {
@@ -242,8 +260,8 @@ it.effect.each(ends)(
 it.effect.each(ends)("does not say so either where somebody $given while it looks for what runs", ({ by }) =>
   Effect.gen(function*() {
     const world = shared()
-    world.meanwhile.push(() => by(world))
     const draining = yield* world.begin(drain(ours, typed, false))
+    world.meanwhile.push(() => by(world))
     world.controllerAnswers()
     yield* TestClock.adjust("1 second")
     expect(yield* Fiber.join(draining)).toMatchObject({ failure: { _tag: "Failed", message: ended } })

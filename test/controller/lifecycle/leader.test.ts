@@ -345,3 +345,29 @@ it.effect("takes work of the pool into the namespace of tasks, which need not be
     ])
     yield* Fiber.interrupt(led)
   }))
+
+it.effect("says how many workspaces wait for a person after an apply without a pool, until its task is deleted", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, stage: "apply", life: "claimed" })
+    const ended = (deletionTimestamp?: string) =>
+      world.setTask(
+        "tasks/task",
+        Option.some({
+          ...task,
+          metadata: { ...task.metadata, ...(deletionTimestamp !== undefined && { deletionTimestamp }) },
+          status: { ...task.status, phase: "Failed" }
+        })
+      )
+    ended()
+    const led = yield* Effect.forkChild(leading({ world }).lead)
+    yield* TestClock.adjust(0)
+    expect(yield* gauge("agent_job_tasks_in_doubt")).toEqual({ value: 1 })
+    ended(noon)
+    yield* TestClock.adjust("30 seconds")
+    expect(yield* gauge("agent_job_tasks_in_doubt")).toEqual({ value: 0 })
+    ended()
+    yield* TestClock.adjust("30 seconds")
+    yield* Fiber.interrupt(led)
+    expect(yield* gauge("agent_job_tasks_in_doubt")).toEqual({ value: 0 })
+  }))

@@ -1,6 +1,6 @@
 // Work from the pool when something fails on the way: what is held up, and what goes on.
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Metric, Option, SubscriptionRef } from "effect"
+import { Effect, Fiber, Layer, Logger, Metric, Option, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Pool, PoolRefused, PoolUnreachable } from "../../../src/controller/pool/pool.ts"
 import { make } from "../../../src/controller/world/world.ts"
@@ -45,6 +45,38 @@ it.effect("carries out the cancellations after one that fails, and that one as s
     ])
     yield* Fiber.interrupt(running)
   }))
+
+it.effect("has the tasks told anew to a pool that was away, which may be an earlier copy, and only then", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, life: "claimed", pool: true })
+    world.setTask("tasks/task", Option.some(task))
+    const [looks, wait] = [new Array<string>(), { reason: "Claimed", message: "It runs." } as const]
+    world.setReportedWait(task.metadata.uid, wait)
+    let isAway = false
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.never,
+      cancellations: () =>
+        Effect.suspend(() =>
+          isAway
+            ? Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))
+            : Effect.delay(Effect.succeed({ ids: [], next: 0 }), "20 seconds")
+        )
+    })
+    const running = yield* taking(pool, instantCluster().kubernetes, { world, look: (key) => Effect.sync(() => void looks.push(key)) })
+    yield* TestClock.adjust("1 minute")
+    expect([looks, world.reportedWait(task.metadata.uid)]).toEqual([[], Option.some(wait)])
+    isAway = true
+    yield* TestClock.adjust("1 minute")
+    expect(looks).toEqual([])
+    isAway = false
+    yield* TestClock.adjust("1 minute")
+    expect([looks, world.reportedWait(task.metadata.uid)]).toEqual([["tasks/task"], Option.none()])
+    world.setReportedWait(task.metadata.uid, wait)
+    yield* TestClock.adjust("1 minute")
+    expect(looks).toHaveLength(1)
+    yield* Fiber.interrupt(running)
+  }).pipe(Effect.provide(Logger.layer([]))))
 
 it.effect("takes nothing that a poll brings once the cluster is drained, so that another agent may have it", () =>
   Effect.gen(function*() {

@@ -525,7 +525,7 @@ describe("a follower that applies what it plans", () => {
     if (!rests) return
     const told = plan(policy, after({}), noon)
     const message =
-      "task-2-apply: It ended. The next artifact of the source is planned only once you have looked for what the apply made, brought the state up to date, and deleted that task: kubectl -n tasks delete atask task-2-apply"
+      "task-2-apply: It ended. Nothing more of the source is planned, and nothing else applied to the workspace, before you have looked for what the apply made, brought the state up to date, and deleted that task: kubectl -n tasks delete atask task-2-apply"
     const reason = status.reason ?? "Lost"
     const stalls = (
       says: string

@@ -39,7 +39,9 @@ describe("arguments by environment", () => {
     { name: "TF_CLI_ARGS_apply", value: "-concise", word: "-concise" },
     { name: "TF_CLI_ARGS", value: "-no-color '--concise=true'", word: "--concise=true" },
     { name: "TF_CLI_ARGS_apply", value: "-consolidate-errors", word: "-consolidate-errors" },
-    { name: "TF_CLI_ARGS_apply", value: "-consolidate-errors=1 -json", word: "-consolidate-errors=1" },
+    { name: "TF_CLI_ARGS_apply", value: "-consolidate-errors=1 -json=false", word: "-consolidate-errors=1" },
+    { name: "TF_CLI_ARGS_apply", value: "-json -concise --json=F", word: "-concise" },
+    { name: "TF_CLI_ARGS_apply", value: "-concise -consolidate-errors --json=true" },
     { name: "TF_CLI_ARGS_apply", value: "-concise=false -var=x=-concise -consolidate-warnings -consolidate-errors=false" },
     { name: "TF_CLI_ARGS_plan", value: "-concise" }
   ])(

@@ -423,7 +423,7 @@ describe("a pool", () => {
       expect([yield* agents, yield* unasked(url), yield* drained(url)]).toEqual([0, "1", "0"])
       yield* prod.cancellations(0, 0, "drained")
       expect(yield* waitOf(url, run)).toBe(
-        "The controllers of the pool prod take nothing, since their clusters are drained; `agent-job drain --undo` ends that."
+        "The controllers of the pool prod take nothing, since their clusters are drained; `agent-job drain --undo` in one of them ends that, with --name and --controller-namespace of its installation."
       )
       yield* TestClock.adjust("6 seconds") // the metrics are counted now and then
       expect([yield* agents, yield* unasked(url), yield* drained(url)]).toEqual([0, "0", "1"])

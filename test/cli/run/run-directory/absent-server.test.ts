@@ -113,6 +113,7 @@ describe("a server that is busy, or away, before the run is started", () => {
       yield* Fiber.interrupt(fiber).pipe(Effect.timeout("10 seconds"))
       expect(asked.filter((name) => name === "createRun")).toHaveLength(1)
       expect(screen.transcript()).not.toContain("Waiting for the server")
+      expect(screen.of("step").at(-1)).toBe("No run was started.")
       expect(yield* runsAt(url)).toEqual([])
     }))
 })
