@@ -142,9 +142,11 @@ resource "terraform_data" "greedy" {
   })
 
   it("by a flood of processes that heed no signal is killed at its limit, and its worker reports that", async ({ scene }) => {
-    // All wait for the pipe's writer, so that they fill the memory at once, before the worker looks and can interrupt the flood.
-    const one = "(trap '' TERM INT HUP; : <go; (head -c 20000000 /dev/zero; exec sleep 900) | exec setsid tail -c 20000000) >/dev/null 2>&1"
-    const flood = `mkfifo go; for n in $(seq 60); do ${one} & done; exec 3>go; wait\n`
+    // The loop's look at the memory stands still: it may come before the kernel. One dd after the other takes less than the engine, which so
+    // dies first, and soon, since only one of them asks for more.
+    const freeze = "for file in $(grep -l '[e]xec-loop' /proc/[0-9]*/cmdline); do kill -STOP \"$(echo \"$file\" | cut -d / -f 3)\"; done"
+    const one = "setsid dd if=/dev/zero bs=5M count=1 | (head -c 1; : >taken; exec sleep 900) & : <taken"
+    const flood = `exec >/dev/null 2>&1\n${freeze}\ntrap '' TERM INT HUP\nmkfifo taken\nfor n in $(seq 100); do ${one}; done; wait\n`
     const { code, report: { run } } = await scene.run(scripted(flood), "--auto-approve")
     assert.strictEqual(code, 1)
     assert.deepInclude(run.stages[1]?.result, { outcome: "failed", reason: "OutOfMemory" }, run.failure)

@@ -106,7 +106,7 @@ describe("killed", () => {
       begun.add(nameOf(cell))
       const files = workload(listener, scene.name)
       const { id } = await scene.startRun(files, "--auto-approve", "--no-color")
-      const [hit] = await Promise.all([aim(cell.target, taskAt(cell.moment, id)), reach(cell.moment, id, listener, scene.name)])
+      const [hit] = await Promise.all([aim(cell.target, taskAt(cell.moment, id)), reach(cell, id, listener, scene.name)])
       const at = performance.now()
       const met = await hit() ?? "target"
       const run = await untilFinal(id, 240)

@@ -1,6 +1,6 @@
 // Processes on this node: those in the containers of a Pod, and the parts of the embedded cluster, which can be restarted as they were.
 // It finds only processes that the cluster of these tests started.
-// Used by targets.ts.
+// Used by targets.ts and moments.ts.
 import { spawn } from "node:child_process"
 import { openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -53,6 +53,11 @@ export const freeze = (pids: ReadonlyArray<number>): ReadonlyArray<number> =>
       return false // it has just ended
     }
   })
+
+/** Lets frozen processes go on. */
+export const thaw = (pids: ReadonlyArray<number>): void => {
+  for (const pid of pids) process.kill(pid, "SIGCONT") // one that stands still cannot end by itself
+}
 
 /**
  * Uses up the memory of the container in which these frozen processes are until the OOM killer has ended one of them; fails if it ends none.

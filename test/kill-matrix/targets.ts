@@ -1,5 +1,5 @@
 // How the tests hit each part: on this node as root, or through the API as anybody with the right could.
-// Used by matrix.kills.test.ts and outages.kills.test.ts.
+// Used by matrix.kills.test.ts, outages.kills.test.ts and moments.ts.
 import { Schema } from "effect"
 import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
@@ -24,7 +24,7 @@ const productPod = async (component: string): Promise<string> =>
   ])).trim()
 
 /** Waits until the Pod has a matching process, and returns the ids of all of them. */
-const running = (pod: string, commandLine: RegExp): Promise<ReadonlyArray<number>> =>
+export const running = (pod: string, commandLine: RegExp): Promise<ReadonlyArray<number>> =>
   eventually(`a process ${String(commandLine)} in ${pod}`, () => {
     const pids = inPod(pod, commandLine)
     return pids.length > 0 ? pids : undefined
@@ -80,7 +80,7 @@ const evict = async (pod: string): Promise<Met> => {
 /** Deletes the object, and fails if it is not there. */
 const remove = async (...args: ReadonlyArray<string>): Promise<void> => void await kubectl(["delete", ...args, "--wait=false"])
 
-const worker = /main\.cjs worker/u
+export const worker = /main\.cjs worker/u
 const engine = /(?:^|\/)tofu /u
 const execLoop = /exec-loop/u
 

@@ -275,6 +275,18 @@ describe("what chance seldom comes to", () => {
     }
   )
 
+  it("who follows a source tries nothing newer after an apply that was lost", () =>
+    expect(runSteps(1, [
+      go("a controller starts"),
+      go("create a task", 5),
+      ...goesWell(9),
+      go("an engine ends"),
+      ...goesWell(12),
+      go("a worker is killed", 1),
+      ...goesWell(8),
+      go("a source has something new")
+    ])).toBeUndefined())
+
   it("a plan that fails is made once, of a source or of a run, however often the controller starts anew and whatever it cannot report", () => {
     const simulation = new Simulation(1, { withPool: true })
     const goOn = (fault: Step["fault"]) => {

@@ -4,7 +4,6 @@ import { Duration, Effect, Fiber } from "effect"
 import { once } from "node:events"
 import { readdirSync } from "node:fs"
 import { type IncomingMessage, request as call } from "node:http"
-import { connect } from "node:net"
 import { join } from "node:path"
 import { runPath } from "../../../src/schema/api/run.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
@@ -31,6 +30,7 @@ import {
   userToken,
   worker
 } from "../live-server.ts"
+import { unreadOf, untilRefused } from "../unread.ts"
 
 const mebibyte = 1024 * 1024
 const few: Rate = { perSecond: 0.1, burst: 3 }
@@ -191,13 +191,6 @@ describe("a limit of what one caller asks at once", () => {
     }))
 })
 
-/** A connection whose client reads nothing until it is resumed. */
-const unreadOf = (url: string) =>
-  Effect.acquireRelease(
-    Effect.sync(() => connect({ host: "127.0.0.1", port: Number(new URL(url).port), noDelay: true }).on("error", () => undefined).pause()),
-    (socket) => Effect.sync(() => socket.destroy())
-  )
-
 describe("a limit of what one caller asks at once, of small answers,", () =>
   it.live(
     "counts a piece of a log as long as it lies in memory, since its client reads nothing, and then no more",
@@ -208,13 +201,7 @@ describe("a limit of what one caller asks at once, of small answers,", () =>
         const log = stage?.logUrl ?? ""
         yield* worker(url, yield* agent(url).take).log(0, "x".repeat(64 * 1024))
         const unread = yield* unreadOf(url)
-        // The buffers of the network take some megabytes before the server has to hold an answer. The requests come one by one, because the
-        // server closes a connection on which too much is asked ahead.
-        for (let refusedInARow = 0; refusedInARow < 30;) {
-          const { status } = yield* ask(log, undefined)
-          refusedInARow = status === 429 ? refusedInARow + 1 : 0
-          if (status === 200) unread.write(`GET ${new URL(log).pathname} HTTP/1.1\r\nhost: a\r\n\r\n`)
-        }
+        yield* untilRefused(unread, log, undefined, 429)
         unread.resume()
         yield* Effect.repeat(ask(log, undefined), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
       })
@@ -232,11 +219,7 @@ describe("a limit of large answers that are not read", () => {
       const set = (key: string) => me.as("POST", variables, { data: { attributes: { key, value: "x".repeat(64 * 1024) } } })
       for (let n = 0; n < 15; n++) yield* set(`n${n}`)
       const unread = yield* unreadOf(url)
-      for (let refusedInARow = 0; refusedInARow < 30;) {
-        const { status } = yield* me.as("GET", variables)
-        refusedInARow = status === 503 ? refusedInARow + 1 : 0
-        if (status === 200) unread.write(`GET ${variables} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\n\r\n`)
-      }
+      yield* untilRefused(unread, url + variables, userToken, 503)
       expect((yield* set("n15")).status).toBe(201)
       unread.resume()
       yield* Effect.repeat(me.as("GET", variables), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))

@@ -2,12 +2,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
-import { connect } from "node:net"
 import { join } from "node:path"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { Rooms } from "../../../src/server/access/bodies.ts"
 import { agent, ask, directory, person, planWith, serve, server, userToken, worker } from "../live-server.ts"
+import { unreadOf, untilRefused } from "../unread.ts"
 
 const mebibyte = 1024 * 1024
 const one = (id: string) => `/api/v2/state-version-outputs/${id}`
@@ -128,19 +128,9 @@ describe("the outputs of a state", () => {
         const url = yield* serve(made).pipe(Effect.provideService(Rooms, { ...rooms, answers }))
         const outputs = tfePath.outputs(yield* stateWith(url, { large: "x".repeat(3 * mebibyte) }))
         const small = tfePath.outputs(yield* stateWith(url, { small: "x".repeat(4096) }, "small"))
-        const unread = yield* Effect.acquireRelease(
-          Effect.sync(() =>
-            connect({ host: "127.0.0.1", port: Number(new URL(url).port), noDelay: true }).on("error", () => undefined).pause()
-          ),
-          (socket) => Effect.sync(() => socket.destroy())
-        )
-        // The buffers of the network take some megabytes before the server has to hold an answer.
-        for (let refusedInARow = 0; refusedInARow < 30;) {
-          const { headers, status } = yield* ask(url + outputs, userToken)
-          refusedInARow = status === 503 ? refusedInARow + 1 : 0
-          if (status === 503) expect(headers.get("retry-after")).toBe("5")
-          if (status === 200) unread.write(`GET ${outputs} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\n\r\n`)
-        }
+        const unread = yield* unreadOf(url)
+        const refusal = yield* untilRefused(unread, url + outputs, userToken, 503)
+        expect(refusal?.headers.get("retry-after")).toBe("5")
         expect((yield* ask(url + small, userToken)).status).toBe(200)
         expect((yield* ask(url + outputs, "another-token-0123456789")).status).toBe(ofOther)
         unread.resume()
