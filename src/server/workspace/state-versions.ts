@@ -195,16 +195,15 @@ const make = Effect.gen(function*() {
   })
 
   /** Stores a state under the lock of its writer. */
-  const storeLocked = (workspaceId: string, { by, lockId }: Pick<NewState, "by" | "lockId">, state: Arrived) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const workspace = yield* locks.heldBy(by, lockId, workspaceId)
-      const before = yield* current(workspaceId)
-      if (isSame(before, state)) return yield* blobs.store(state.received) // its file may be damaged
-      const obstacle = obstacleTo(before, state)
-      if (obstacle !== undefined) return yield* refusedAs(obstacle)
-      yield* insert(workspace, state, by?.runId ?? null)
-      yield* supersede(workspace, by?.runId)
-    }))
+  const storeLocked = Effect.fnUntraced(function*(workspaceId: string, { by, lockId }: Pick<NewState, "by" | "lockId">, state: Arrived) {
+    const workspace = yield* locks.heldBy(by, lockId, workspaceId)
+    const before = yield* current(workspaceId)
+    if (isSame(before, state)) return yield* blobs.store(state.received) // its file may be damaged
+    const obstacle = obstacleTo(before, state)
+    if (obstacle !== undefined) return yield* refusedAs(obstacle)
+    yield* insert(workspace, state, by?.runId ?? null)
+    yield* supersede(workspace, by?.runId)
+  }, sql.withTransaction)
 
   /** Stores a state where nobody has the lock, in the caller's transaction and under an epoch of its own. */
   const storeUnlocked = (workspace: Workspace, state: Arrived, runId: RunId | null) =>
