@@ -7,7 +7,7 @@ import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { type Obstacle, obstacleTo } from "../../core/state/state-succession.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId, Sha256, Timestamp, type WorkspaceName } from "../../schema/names.ts"
-import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
+import { conflict, invalid, orNotFound, Refused, type StoreFailure } from "../refused.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { isAny, row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -79,8 +79,8 @@ const twoSerials = (serial: number, parsed: number) =>
 const keptOfWriter = 5
 
 export class StateVersions extends Context.Service<StateVersions, {
-  /** Returns a version by its id; undefined if its body is gone. */
-  readonly find: (id: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
+  /** Returns a version by its id; fails with 404 if there is none, or if its body is gone. */
+  readonly get: (id: string) => Effect.Effect<StateVersion, StoreFailure>
   /** Returns the current state of the workspace; undefined before the first. */
   readonly current: (workspaceId: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
   /** Reports whether a state of the run was ever stored; its body may be gone by now. */
@@ -319,7 +319,7 @@ const make = Effect.gen(function*() {
   }, Effect.scoped)
 
   return StateVersions.of({
-    find: (id) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`),
+    get: (id) => Effect.flatMap(row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`), orNotFound),
     current,
     hasAnyOf: (runId) => isAny(sql`SELECT 1 FROM stateVersions WHERE runId = ${runId} LIMIT 1`),
     hasEver: (runId, sha256) =>
