@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { networkInterfaces } from "node:os"
 import { ProbeReport, type ProbeTarget, Targets } from "../schema/kubernetes/probe.ts"
+import { terminationLog } from "./settings.ts"
 
 /** Accepts connections and closes them at once, until it is interrupted, also when the other side resets one. */
 export const listen = (port: number) =>
@@ -38,11 +39,8 @@ const rounds = 5
  * this Pod has.
  */
 export const tryTargets = Effect.gen(function*() {
-  const { terminationLog, wanted } = yield* Config.all({
-    wanted: Config.String("AGENT_JOB_PROBE_TARGETS"),
-    terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log"))
-  })
-  const targets = yield* Effect.orDie(Schema.decodeEffect(Targets)(wanted)) // the doctor has encoded it
+  const file = yield* terminationLog
+  const targets = yield* Effect.orDie(Schema.decodeEffect(Targets)(yield* Config.String("AGENT_JOB_PROBE_TARGETS"))) // the doctor has encoded it
   const round = Effect.forEach(targets, reached, { concurrency: "unbounded" })
   const first = yield* round
   let last = first
@@ -50,6 +48,6 @@ export const tryTargets = Effect.gen(function*() {
   const findings = targets.map((target, index) => ({ ...target, first: first[index] ?? false, last: last[index] ?? false }))
   yield* Effect.flatMap(
     Effect.orDie(Schema.encodeEffect(Schema.fromJsonString(ProbeReport))({ addresses: ownAddresses(), findings })),
-    (text) => Effect.sync(() => writeFileSync(terminationLog, text))
+    (text) => Effect.sync(() => writeFileSync(file, text))
   )
 })

@@ -1058,7 +1058,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an apply that waited in its cluster begins in doubt",
     file: "src/server/run/assignments.ts",
-    from: "if (wasLate) return stage\n      yield* refuseInDoubt(stage)\n",
+    from: "if (wasLate) return stage\n    yield* refuseInDoubt(stage)\n",
     to: "if (wasLate) return stage\n",
     test: "server/workspace/rescues.test.ts"
   },
@@ -1121,8 +1121,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "two words on a run are both taken where neither has heard of the other",
     file: "src/server/run/runs.ts",
-    from: "facts: RunFacts = {}) =>\n    sql.withTransaction(Effect.gen",
-    to: "facts: RunFacts = {}) =>\n    Effect.suspend(() => Effect.gen",
+    from: "    return yield* get(id)\n  }, sql.withTransaction)",
+    to: "    return yield* get(id)\n  })",
     test: "server/transactions.test.ts"
   },
   {

@@ -9,7 +9,7 @@ import { agentTasks, events, jobs, type Kind, pods } from "../../kubernetes/kind
 import type { KubernetesObject } from "../../kubernetes/object.ts"
 import { type ContainerStatus, Pod } from "../../schema/kubernetes/kubernetes.ts"
 import { appVersion } from "../../schema/values/values.ts"
-import { usualTaskNamespace } from "../flags/settings.ts"
+import { type ItsTasksFlags, usualTaskNamespace } from "../flags/settings.ts"
 import { patiently } from "../server/patiently.ts"
 import type { ServerClient } from "../server/server-client.ts"
 import { counted, size } from "../terminal/amounts.ts"
@@ -21,13 +21,9 @@ import { installedTaskNamespace } from "../values/installed-values.ts"
 import { masked } from "./masked.ts"
 import { endOf, writeTarGz } from "./tar-file.ts"
 
-export interface BundleRequest {
+export interface BundleRequest extends ItsTasksFlags {
   readonly file: string
   readonly force: boolean
-  readonly name: string
-  readonly controllerNamespace: string
-  /** Where the AgentTasks are, if it was typed. */
-  readonly namespace: Option.Option<string>
 }
 
 interface Part<E, R> {

@@ -118,13 +118,12 @@ export const examineNetwork = Effect.fn("doctor.network")(
     const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
     for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)
     const start = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) => forNow(pods, probePod(config, id, probe, targets))
-    const listen = (probe: Listener) =>
-      Effect.gen(function*() {
-        const name = yield* start(probe, [])
-        const pod = yield* waitForPod(name, listens)
-        const podIPs = Option.isSome(pod) ? pod.value.status?.podIPs ?? [] : []
-        return { name, targets: podIPs.map(({ ip }) => ({ address: ip, port: listenerPort })) }
-      })
+    const listen = Effect.fnUntraced(function*(probe: Listener) {
+      const name = yield* start(probe, [])
+      const pod = yield* waitForPod(name, listens)
+      const podIPs = Option.isSome(pod) ? pod.value.status?.podIPs ?? [] : []
+      return { name, targets: podIPs.map(({ ip }) => ({ address: ip, port: listenerPort })) }
+    })
     const [listener, taskListener] = yield* Effect.all([listen("listener"), listen("task-listener")], { concurrency: "unbounded" })
     if (listener.targets.length === 0) return Option.none()
     const reportOf = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>

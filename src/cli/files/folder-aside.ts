@@ -39,17 +39,11 @@ const removeLeft = async (path: string): Promise<void> => {
   if (found.isDirectory() && found.uid === process.geteuid?.()) await rm(path, { recursive: true })
 }
 
-export interface FolderAside {
-  readonly path: string
-  /** The folders of the same kind there whose programs may be alive. */
-  readonly others: ReadonlyArray<string>
-}
-
 /**
  * Makes a folder in `directory` that only its owner may look into; its name begins with `prefix`. Removes those that are left there, if it
- * can.
+ * can, and returns as `others` those whose programs may be alive.
  */
-export const folderAside = async (directory: string, prefix: string): Promise<FolderAside> => {
+export const folderAside = async (directory: string, prefix: string) => {
   const here = `${prefix}${amongTheseProcesses()}-`
   const path = await mkdtemp(join(directory, `${here}${process.pid}-`))
   const others: Array<string> = []

@@ -2,7 +2,7 @@
 // Invariant: none takes a token, which other users of the machine would see on the command line; one names a file that has it.
 // Used by the commands that people type.
 import { Option, Schema } from "effect"
-import { Argument, Flag } from "effect/cli"
+import { Argument, type Command, Flag } from "effect/cli"
 import { resolve } from "node:path"
 import { InstallationName, installationNameLimit, WorkspaceName } from "../../schema/names.ts"
 import { Namespace } from "../../schema/values/value.ts"
@@ -52,6 +52,7 @@ export const serverFlags = {
     Flag.withDescription("A file with the user token; by default AGENT_JOB_TOKEN is the token.")
   )
 }
+export type ServerFlags = Command.Command.Config.Infer<typeof serverFlags>
 
 export const workspaceArgument = Argument.String("WORKSPACE").pipe(
   Argument.withSchema(WorkspaceName),
@@ -86,6 +87,7 @@ export const clusterFlags = {
     Flag.withDescription(`Where the AgentTasks are; ${usualTaskNamespace} by default.`)
   )
 }
+export type ClusterFlags = Command.Command.Config.Infer<typeof clusterFlags>
 
 /** Flags that say which installation is meant. */
 export const installationFlags = {
@@ -113,15 +115,6 @@ export const itsTasksFlags = {
     Flag.withDescription("Where its AgentTasks are; by default where its values say. This does not choose the installation.")
   )
 }
+export type ItsTasksFlags = Command.Command.Config.Infer<typeof itsTasksFlags>
 
 export const noColor = toggle("no-color", "No colours; NO_COLOR=1 does the same.")
-
-export interface ServerFlags {
-  readonly url: Option.Option<string>
-  readonly tokenFile: Option.Option<string>
-}
-
-export interface ClusterFlags {
-  readonly context: Option.Option<string>
-  readonly namespace: string
-}

@@ -16,28 +16,26 @@ const Decision = Data.taggedEnum<Decision>()
 /** How often to look while the server gives no usable answer. */
 const lookEvery = Duration.seconds(2)
 
-const askPerson = (run: RunView) =>
-  Effect.gen(function*() {
-    const screen = yield* Screen
-    if (!screen.interactive) return Decision.Nobody()
-    return Option.match(yield* screen.ask(question(run)), {
-      onNone: () => Decision.Nobody(),
-      onSome: (typed) => typed.trim() === "yes" ? Decision.Yes() : Decision.No()
-    })
+const askPerson = Effect.fnUntraced(function*(run: RunView) {
+  const screen = yield* Screen
+  if (!screen.interactive) return Decision.Nobody()
+  return Option.match(yield* screen.ask(question(run)), {
+    onNone: () => Decision.Nobody(),
+    onSome: (typed) => typed.trim() === "yes" ? Decision.Yes() : Decision.No()
   })
+})
 
 /** Polls the run until it is no longer planned, because somebody decided elsewhere. */
-const elsewhere = (run: RunView) =>
-  Effect.gen(function*() {
-    const server = yield* ServerClient
-    return yield* server.run(run.id).pipe(
-      // retries silently, because a message would overwrite the question
-      Effect.retry({ while: mayPass, schedule: askAgain(lookEvery) }),
-      Effect.repeat({ while: ({ status }) => status === "planned", schedule: lessOften }),
-      Effect.map((run) => Decision.Elsewhere({ run })),
-      Effect.catch(() => Effect.never) // the request that follows the answer meets the same error, and reports it
-    )
-  })
+const elsewhere = Effect.fnUntraced(function*(run: RunView) {
+  const server = yield* ServerClient
+  return yield* server.run(run.id).pipe(
+    // retries silently, because a message would overwrite the question
+    Effect.retry({ while: mayPass, schedule: askAgain(lookEvery) }),
+    Effect.repeat({ while: ({ status }) => status === "planned", schedule: lessOften }),
+    Effect.map((run) => Decision.Elsewhere({ run })),
+    Effect.catch(() => Effect.never) // the request that follows the answer meets the same error, and reports it
+  )
+})
 
 const tellElsewhere = ({ status }: RunView) =>
   Effect.flatMap(Screen, (screen) => screen.step(status === "discarded" ? "Discarded elsewhere" : "Decided elsewhere"))

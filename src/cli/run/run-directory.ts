@@ -164,20 +164,18 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
   const progress: Progress = { followed: follow("plan", screen.colours, "Planning"), asked: false }
   const asSeen = (runId: string, run: RunView | undefined) => print({ run: run ?? { id: runId }, ...notKnown })
   const stop = (runId: string) => onInterrupt(runId, progress, asSeen)
-  const run = yield* Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const asking = Effect.gen(function*() {
-        const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))
-        return yield* restore(Fiber.join(asked)).pipe(Effect.onInterrupt(() => onInterruptedStart(asked, workspace, stop)))
-      })
-      const runId = yield* patiently(asking, mayPass, leavingNothing)
-      yield* screen.step(`Started ${runId} in workspace ${workspace}`)
-      return yield* restore(followRun(runId, progress)).pipe(
-        Effect.onInterrupt(() => stop(runId)),
-        Effect.tapError((error) => Effect.andThen(lostSight(runId, error), asSeen(runId, progress.followed.run)))
-      )
+  const run = yield* Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+    const asking = Effect.gen(function*() {
+      const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))
+      return yield* restore(Fiber.join(asked)).pipe(Effect.onInterrupt(() => onInterruptedStart(asked, workspace, stop)))
     })
-  )
+    const runId = yield* patiently(asking, mayPass, leavingNothing)
+    yield* screen.step(`Started ${runId} in workspace ${workspace}`)
+    return yield* restore(followRun(runId, progress)).pipe(
+      Effect.onInterrupt(() => stop(runId)),
+      Effect.tapError((error) => Effect.andThen(lostSight(runId, error), asSeen(runId, progress.followed.run)))
+    )
+  }))
   const left = Effect.andThen(
     leaving(`${run.id} is ${inWords(run.status)}, but its outputs were not read; see the run with: agent-job get ${run.id}`),
     asSeen(run.id, run)

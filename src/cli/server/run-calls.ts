@@ -8,11 +8,6 @@ import { ConfigurationVersion, Identified } from "./server-answers.ts"
 import type { ServerClient } from "./server-client.ts"
 import { json, jsonApi, made, type Requests } from "./server-requests.ts"
 
-type RunCalls = Pick<
-  ServerClient["Service"],
-  "act" | "approve" | "createRun" | "createVersion" | "log" | "newestRun" | "run" | "runs" | "upload"
->
-
 /** The time limit for uploading an archive: the server gives its bytes as long to arrive (server/lifecycle/listen). */
 const uploadTimeout = Duration.minutes(15)
 /** How many runs that are not over to show beside the newest: to find the place of each in its queue costs the server something. */
@@ -22,7 +17,7 @@ const logLimit = 65_536
 
 const related = (type: string, id: string) => ({ data: { type, id } })
 
-export const runCalls = ({ atOwnUrl, authorised, bytesOf, decoded, send }: Requests): RunCalls => {
+export const runCalls = ({ atOwnUrl, authorised, bytesOf, decoded, send }: Requests) => {
   const run = (id: string) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`)
   const runPage = (workspace: Option.Option<string>, asked: Readonly<Record<string, string | number>>) =>
     decoded(
@@ -102,5 +97,5 @@ export const runCalls = ({ atOwnUrl, authorised, bytesOf, decoded, send }: Reque
         status: 200,
         mediaType: "application/octet-stream"
       }).pipe(Effect.flatMap(bytesOf))
-  }
+  } satisfies Partial<ServerClient["Service"]>
 }

@@ -3,7 +3,6 @@
 // Used by run, logs, get, cancel, approve, discard, vars, state, pool and bundle.
 import { Context, Effect, Layer, type Option } from "effect"
 import { HttpClient } from "effect/http"
-import type { ChosenProxy } from "../../http/chosen-proxy.ts"
 import { proxyTo, toServer, usableCertificate } from "../../http/connections.ts"
 import type { AuditList } from "../../schema/api/audit.ts"
 import type { PoolList } from "../../schema/api/pools.ts"
@@ -93,7 +92,14 @@ export class ServerClient extends Context.Service<ServerClient, {
       ServerClient,
       Effect.gen(function*() {
         yield* Effect.mapError(usableCertificate, ({ message }) => new BadInput({ message }))
-        return make(connection, yield* HttpClient.HttpClient, yield* proxyTo(connection.url))
+        const requests = makeRequests(connection, yield* HttpClient.HttpClient, yield* proxyTo(connection.url))
+        return ServerClient.of({
+          url: connection.url,
+          ...workspaceCalls(requests),
+          ...runCalls(requests),
+          ...stateCalls(requests),
+          audit: auditCall(requests)
+        })
       })
     ).pipe(
       Layer.provide(toServer({ connections: 16 })),
@@ -102,15 +108,4 @@ export class ServerClient extends Context.Service<ServerClient, {
         (error) => Layer.effect(ServerClient, Effect.fail(new BadInput({ message: error.sayingTo("correct or unset that variable") })))
       )
     )
-}
-
-const make = (connection: Connection, http: HttpClient.HttpClient, proxy: ChosenProxy | undefined): ServerClient["Service"] => {
-  const requests = makeRequests(connection, http, proxy)
-  return ServerClient.of({
-    url: connection.url,
-    ...workspaceCalls(requests),
-    ...runCalls(requests),
-    ...stateCalls(requests),
-    audit: auditCall(requests)
-  })
 }

@@ -11,18 +11,6 @@ import { OutputList } from "./server-answers.ts"
 import type { ServerClient } from "./server-client.ts"
 import { callTimeout, json, type Requests } from "./server-requests.ts"
 
-type StateCalls = Pick<
-  ServerClient["Service"],
-  | "bringEvidence"
-  | "evidence"
-  | "forceUnlock"
-  | "importMissing"
-  | "outputs"
-  | "pushState"
-  | "settleRescue"
-  | "state"
->
-
 /** How long the server gives a state to arrive (server/access/bodies), and how long evidence may take to be checked before it is sent. */
 const stateArrival = Duration.minutes(5)
 /**
@@ -35,7 +23,7 @@ const stateTimeout = Duration.sum(stateArrival, callTimeout)
 const isWhole = ({ headers: { [taskHeader.digest]: digest } }: HttpClientResponse.HttpClientResponse) => (bytes: Uint8Array): boolean =>
   digest === undefined || digest === createHash("sha256").update(bytes).digest("hex")
 
-export const stateCalls = ({ authorised, bytesOf, decoded, send, url }: Requests): StateCalls => {
+export const stateCalls = ({ authorised, bytesOf, decoded, send, url }: Requests) => {
   /** Replaces a NothingThere of the call by one that says how to list the evidence that there is. */
   const noEvidence = (workspace: string, id: string) => <A>(ask: Effect.Effect<A, ServerFailure>): Effect.Effect<A, ServerFailure> =>
     Effect.catchTag(
@@ -95,5 +83,5 @@ export const stateCalls = ({ authorised, bytesOf, decoded, send, url }: Requests
     importMissing: (workspace) => decoded(ImportStarted, Request.post(statePath.import(workspace)), `workspace ${workspace}`),
     forceUnlock: (workspace, by, lock) =>
       decoded(StateView, json(Request.post(statePath.unlock(workspace)), { by, lock }), `workspace ${workspace}`)
-  }
+  } satisfies Partial<ServerClient["Service"]>
 }

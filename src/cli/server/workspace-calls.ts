@@ -9,19 +9,6 @@ import { Identified, VariableList, Workspace, WorkspaceList } from "./server-ans
 import type { ServerClient } from "./server-client.ts"
 import { jsonApi, made, type Requests } from "./server-requests.ts"
 
-type WorkspaceCalls = Pick<
-  ServerClient["Service"],
-  | "bindPool"
-  | "deleteVariable"
-  | "ensureWorkspace"
-  | "pools"
-  | "setVariable"
-  | "unbindPool"
-  | "variables"
-  | "workspace"
-  | "workspaces"
->
-
 /** What comes after a page is a later one, and no page before it is empty; otherwise a list would never end. */
 const isEndingAfter = (page: number) =>
   Schema.makeFilter<typeof WorkspaceList.Type>(({ data, meta }) => {
@@ -29,7 +16,7 @@ const isEndingAfter = (page: number) =>
     return next === undefined || (next > page && data.length > 0)
   })
 
-export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): WorkspaceCalls => {
+export const workspaceCalls = ({ authorised, decoded, send, url }: Requests) => {
   const workspace = (name: string) =>
     Effect.map(
       decoded(Workspace, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`),
@@ -105,5 +92,5 @@ export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): Wo
       })),
     deleteVariable: (workspaceId, id) =>
       Effect.asVoid(send(authorised(Request.delete(tfePath.variable(workspaceId, id))), { thing: "variable", status: 204 }))
-  }
+  } satisfies Partial<ServerClient["Service"]>
 }

@@ -41,7 +41,13 @@ export const AtOnce = Context.Reference<Readonly<Record<Limited["kind"], number>
   defaultValue: () => ({ user: 500, pool: 4000, task: 50, link: 50, follower: 250 })
 })
 
-const retryAfterSeconds = 5
+const tooMany = (what: string, retryAfterSeconds: number) =>
+  new Refused({
+    status: 429,
+    error: "too-many-requests",
+    retryAfterSeconds,
+    message: `There are ${what}; repeat it in ${retryAfterSeconds} s.`
+  })
 
 /** The most buckets that are remembered; the oldest is forgotten first. */
 const rememberedBuckets = 20_000
@@ -87,14 +93,7 @@ export class Limits extends Context.Service<Limits, {
         place: Effect.fnUntraced(function*(caller, request) {
           const { kind } = caller
           if (!(yield* untilTaken(request, places.takeNow(caller, 1, atOnce[kind])))) {
-            return yield* new Refused({
-              status: 429,
-              error: "too-many-requests",
-              retryAfterSeconds,
-              message: `There are ${atOnce[kind]} requests of this ${
-                named[kind]
-              } that are not answered yet; repeat it in ${retryAfterSeconds} s.`
-            })
+            return yield* tooMany(`${atOnce[kind]} requests of this ${named[kind]} that are not answered yet`, 5)
           }
         }),
         turn: (caller) => Effect.scoped(Effect.andThen(turns.take(caller, 1, 1), Effect.yieldNow)),
@@ -110,14 +109,7 @@ export class Limits extends Context.Service<Limits, {
           buckets.delete(key) // so that the map's order is that of the last requests
           buckets.set(key, { bucket, rate })
           forget(now)
-          if (waitSeconds > 0) {
-            return yield* new Refused({
-              status: 429,
-              error: "too-many-requests",
-              retryAfterSeconds: waitSeconds,
-              message: `There are too many requests of this ${named[kind]}; repeat it in ${waitSeconds} s.`
-            })
-          }
+          if (waitSeconds > 0) return yield* tooMany(`too many requests of this ${named[kind]}`, waitSeconds)
         })
       })
     })

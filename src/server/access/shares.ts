@@ -1,7 +1,7 @@
 // How much of something each caller holds at once, such as unanswered requests, or bytes that are not read or have not arrived.
 // Invariant: no caller holds more than it may, and a caller that holds nothing is not remembered.
 // Used by server/access/limits and server/access/room.
-import { Effect, type Scope, Semaphore } from "effect"
+import { Effect, Semaphore } from "effect"
 
 /** Who holds something; two with the same kind and name are one. */
 interface Caller {
@@ -9,18 +9,8 @@ interface Caller {
   readonly name: string
 }
 
-export interface Shares {
-  /**
-   * Waits for an amount and holds it until the scope ends. The caller holds at most `most`; a larger amount waits until the caller holds
-   * nothing else.
-   */
-  readonly take: (caller: Caller, amount: number, most: number) => Effect.Effect<void, never, Scope.Scope>
-  /** Takes an amount until the scope ends; returns false, and takes nothing, if the caller would then hold more than `most`. */
-  readonly takeNow: (caller: Caller, amount: number, most: number) => Effect.Effect<boolean, never, Scope.Scope>
-}
-
 /** Makes a share for each caller. `most` must be the same for a caller each time. */
-export const makeShares = (): Shares => {
+export const makeShares = () => {
   const shares = new Map<string, { readonly permits: Semaphore.Semaphore; users: number }>()
   /** Returns what is left of the caller's share, which is remembered until the scope ends. */
   const permitsOf = ({ kind, name }: Caller, most: number) => {
@@ -38,8 +28,14 @@ export const makeShares = (): Shares => {
     return Effect.map(Effect.acquireRelease(join, leave), ({ permits }) => permits)
   }
   return {
-    take: (caller, amount, most) => Effect.flatMap(permitsOf(caller, most), (permits) => permits.takeScoped(Math.min(amount, most))),
-    takeNow: (caller, amount, most) =>
+    /**
+     * Waits for an amount and holds it until the scope ends. The caller holds at most `most`; a larger amount waits until the caller holds
+     * nothing else.
+     */
+    take: (caller: Caller, amount: number, most: number) =>
+      Effect.flatMap(permitsOf(caller, most), (permits) => permits.takeScoped(Math.min(amount, most))),
+    /** Takes an amount until the scope ends; returns false, and takes nothing, if the caller would then hold more than `most`. */
+    takeNow: (caller: Caller, amount: number, most: number) =>
       Effect.flatMap(
         permitsOf(caller, most),
         (permits) => Effect.acquireRelease(permits.takeIfAvailable(amount), (taken) => taken ? permits.release(amount) : Effect.void)

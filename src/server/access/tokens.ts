@@ -81,10 +81,9 @@ export class Tokens extends Context.Service<Tokens, {
       Effect.gen(function*() {
         const known = { user: yield* tokensIn(options.userTokenFile, "user"), pool: yield* tokensIn(options.poolTokenFile, "pool") }
         if (known.user.some(({ hash }) => known.pool.some((pool) => pool.hash.equals(hash)))) {
-          return yield* new OptionsUnusable({
-            message:
-              `A token is in ${options.userTokenFile} and in ${options.poolTokenFile}, so who has it would be a person and a controller at once; give each file tokens of its own.`
-          })
+          return yield* unusable(
+            `A token is in ${options.userTokenFile} and in ${options.poolTokenFile}, so who has it would be a person and a controller at once; give each file tokens of its own.`
+          )
         }
         const key = yield* pathKey(keyIn(options.dataDir))
         const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
@@ -111,7 +110,7 @@ interface Known extends HolderOfSome {
   readonly hash: Buffer
 }
 
-const unusable = (message: string) => Effect.fail(new OptionsUnusable({ message }))
+const unusable = (message: string) => new OptionsUnusable({ message })
 
 /** Returns the holder of a token; fails if its line has a role or workspaces that no token of such a file may have. */
 const knownOf =
@@ -138,10 +137,7 @@ const knownOf =
 const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool") {
   const text = yield* Effect.tryPromise({
     try: () => readFile(file, "utf8"),
-    catch: (cause) =>
-      new OptionsUnusable({
-        message: `The ${whose} token file ${file} cannot be read (${whyUnreadable(cause)}); create it, one token a line.`
-      })
+    catch: (cause) => unusable(`The ${whose} token file ${file} cannot be read (${whyUnreadable(cause)}); create it, one token a line.`)
   })
   const lines = tokenLines(text)
   if (lines.length === 0 || lines.some(({ token }) => token.length < 16)) {

@@ -54,21 +54,18 @@ const make = Effect.gen(function*() {
    * Removes what a run holds but its logs, which nobody can read any more and `removeLogs` deletes. Returns the digests that the run no
    * longer needs; none if it came to be needed since it was looked up.
    */
-  const removeContents = (id: string, old: string) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const emptied = yield* rows(Gone)(
-        sql`UPDATE runs SET removedAt = ${yield* now}, variables = '[]' WHERE id = ${id} AND ${
-          isPast(old)
-        } RETURNING archiveSha256 AS sha256`
-      )
-      if (emptied.length === 0) return []
-      const ofRun = sql`stageId IN (SELECT id FROM stages WHERE runId = ${id})`
-      yield* sql`INSERT INTO logsToRemove SELECT id FROM stages WHERE runId = ${id}`
-      for (const table of ["taskTokens", "logTails", "effects"]) yield* sql`DELETE FROM ${sql(table)} WHERE ${ofRun}`
-      const evidence = yield* rows(Gone)(sql`DELETE FROM evidence WHERE ${ofRun} RETURNING sha256`)
-      yield* sql`UPDATE stages SET effects = NULL, waitMessage = NULL WHERE runId = ${id}`
-      return [...emptied, ...evidence]
-    }))
+  const removeContents = Effect.fnUntraced(function*(id: string, old: string) {
+    const emptied = yield* rows(Gone)(
+      sql`UPDATE runs SET removedAt = ${yield* now}, variables = '[]' WHERE id = ${id} AND ${isPast(old)} RETURNING archiveSha256 AS sha256`
+    )
+    if (emptied.length === 0) return []
+    const ofRun = sql`stageId IN (SELECT id FROM stages WHERE runId = ${id})`
+    yield* sql`INSERT INTO logsToRemove SELECT id FROM stages WHERE runId = ${id}`
+    for (const table of ["taskTokens", "logTails", "effects"]) yield* sql`DELETE FROM ${sql(table)} WHERE ${ofRun}`
+    const evidence = yield* rows(Gone)(sql`DELETE FROM evidence WHERE ${ofRun} RETURNING sha256`)
+    yield* sql`UPDATE stages SET effects = NULL, waitMessage = NULL WHERE runId = ${id}`
+    return [...emptied, ...evidence]
+  }, sql.withTransaction)
 
   /**
    * Cuts the pages with nothing on them off the database's file, if it was made so (store/database). It is done after each log, because a

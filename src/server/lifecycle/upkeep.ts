@@ -11,35 +11,22 @@ import { Retention } from "./retention.ts"
 
 const unnamedFor = Duration.days(30)
 
-/** Logs the failure of a chore, which is tried again the next time, and returns `otherwise`. */
-const undisturbed = <A, E, R>(
-  what: Effect.Effect<A, E, R>,
-  otherwise: A,
-  failed = "the data directory could not be tidied up, which is tried again later"
-) =>
-  Effect.catchCause(
-    what,
-    (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.as(Effect.logWarning(failed, cause), otherwise)
+/** Does a chore again and again, so long after its last end. Its failure is logged, and it is tried again the next time. */
+const each = <R>(every: Duration.Input, failed: string, chore: Effect.Effect<unknown, unknown, R>) =>
+  chore.pipe(
+    Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.logWarning(failed, cause)),
+    Effect.repeat(Schedule.spaced(every))
   )
 
-/** Not at once: after a start no agent has been heard for as long as the server was away. */
-const advance = Effect.flatMap(
-  RunQueue,
-  ({ advanceAll }) => undisturbed(advanceAll, undefined, "the plans whose turn has come could not be offered, which is tried again later")
-).pipe(Effect.delay("5 minutes"), Effect.forever)
-
-const sweep = undisturbed(
-  Effect.gen(function*() {
-    const { files, bytes } = yield* (yield* NamedBlobs).sweep(Duration.toMillis(unnamedFor))
-    if (files > 0) {
-      yield* Effect.logInfo(
-        "files in blobs/ that no record names stay for 30 days; after a restore they may be newer states, see docs/state.md",
-        { files, bytes }
-      )
-    }
-  }),
-  undefined
-)
+const sweep = Effect.gen(function*() {
+  const { bytes, files } = yield* (yield* NamedBlobs).sweep(Duration.toMillis(unnamedFor))
+  if (files > 0) {
+    yield* Effect.logInfo(
+      "files in blobs/ that no record names stay for 30 days; after a restore they may be newer states, see docs/state.md",
+      { files, bytes }
+    )
+  }
+})
 
 /**
  * The pause before what a pass of the retention left: three times as long as the pass, on a slow disk too, so that most of the time stays for
@@ -47,31 +34,31 @@ const sweep = undisturbed(
  */
 const pauseAfter = (pass: Duration.Duration) => Duration.max(Duration.seconds(5), Duration.times(pass, 3))
 
-const retain = Effect.flatMap(Retention, ({ pass }) => Effect.timed(undisturbed(pass(), false))).pipe(
-  Effect.flatMap(([took, more]) => Effect.as(more ? Effect.sleep(pauseAfter(took)) : Effect.void, more)),
-  Effect.repeat({ while: (more) => more })
+const retain = Effect.flatMap(Retention, ({ pass }) => Effect.timed(pass())).pipe(
+  Effect.tap(([took, more]) => more ? Effect.sleep(pauseAfter(took)) : Effect.void),
+  Effect.repeat({ while: ([, more]) => more })
 )
 
-const forgetAgents = Effect.flatMap(
-  Agents,
-  (agents) => undisturbed(agents.forget, undefined, "old agents could not be forgotten, which is tried again tomorrow")
+const advance = each(
+  "5 minutes",
+  "the plans whose turn has come could not be offered, which is tried again later",
+  Effect.flatMap(RunQueue, ({ advanceAll }) => advanceAll)
 )
+const untidy = "the data directory could not be tidied up, which is tried again later"
 
-const lookForMissing = Effect.flatMap(
-  MissingStates,
-  ({ tell }) => undisturbed(tell, undefined, "it could not be seen whether all states have their files, which is tried again tomorrow")
-)
-
-const lookForRoom = Effect.flatMap(
-  LittleRoom,
-  ({ tell }) => undisturbed(tell, undefined, "it could not be told who sent the most lately, which is tried again in a minute")
-)
-
-export const upkeep = Layer.effectDiscard(Effect.all([
-  Effect.forkScoped(advance),
-  Effect.forkScoped(Effect.repeat(lookForRoom, Schedule.spaced("1 minute"))),
-  Effect.forkScoped(Effect.repeat(retain, Schedule.spaced("1 hour"))),
-  Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced("1 day"))),
-  Effect.forkScoped(Effect.repeat(lookForMissing, Schedule.spaced("1 day"))),
-  Effect.forkScoped(Effect.repeat(forgetAgents, Schedule.spaced("1 day")))
-]))
+export const upkeep = Layer.effectDiscard(Effect.forEach([
+  Effect.delay(advance, "5 minutes"), // not at once: after a start no agent has been heard for as long as the server was away
+  each(
+    "1 minute",
+    "it could not be told who sent the most lately, which is tried again in a minute",
+    Effect.flatMap(LittleRoom, ({ tell }) => tell)
+  ),
+  each("1 hour", untidy, retain),
+  each("1 day", untidy, sweep),
+  each(
+    "1 day",
+    "it could not be seen whether all states have their files, which is tried again tomorrow",
+    Effect.flatMap(MissingStates, ({ tell }) => tell)
+  ),
+  each("1 day", "old agents could not be forgotten, which is tried again tomorrow", Effect.flatMap(Agents, ({ forget }) => forget))
+], (chore) => Effect.forkScoped(chore)))

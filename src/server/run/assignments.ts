@@ -247,17 +247,16 @@ const make = Effect.gen(function*() {
     return open
   })
 
-  const look = (asking: Asking, max: number) =>
-    Effect.gen(function*() {
-      const at = yield* Clock.currentTimeMillis
-      const open = yield* sharedOpenTo(asking.pool, max)
-      const due = open.filter((stage) => dueAt(stage, asking.name, at) <= at).slice(0, max)
-      if (open.length === 0) return {}
-      if (due.length === 0) return { againAt: Math.min(...open.map((stage) => dueAt(stage, asking.name, at))) }
-      if (yield* Effect.isFailure(spareRoom)) return { againAt: at + roomMillis } // the runs say so
-      const found = yield* sql.withTransaction(offerAll(due, asking))
-      return found.length === 0 ? { againAt: at } : { found }
-    })
+  const look = Effect.fnUntraced(function*(asking: Asking, max: number) {
+    const at = yield* Clock.currentTimeMillis
+    const open = yield* sharedOpenTo(asking.pool, max)
+    const due = open.filter((stage) => dueAt(stage, asking.name, at) <= at).slice(0, max)
+    if (open.length === 0) return {}
+    if (due.length === 0) return { againAt: Math.min(...open.map((stage) => dueAt(stage, asking.name, at))) }
+    if (yield* Effect.isFailure(spareRoom)) return { againAt: at + roomMillis } // the runs say so
+    const found = yield* sql.withTransaction(offerAll(due, asking))
+    return found.length === 0 ? { againAt: at } : { found }
+  })
 
   const acquire: Assignments["Service"]["acquire"] = Effect.fn("Assignments.acquire")(function*(asking, waitSeconds, max) {
     yield* agents.heard(asking.name, asking.pool)
@@ -277,30 +276,26 @@ const make = Effect.gen(function*() {
     )
   })
 
-  const acknowledge = Effect.fn("Assignments.acknowledge")((id: string, by: Speaker) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const before = yield* stages.get(id)
-      const stage = yield* take(before, by)
-      if (before.taskUid === null && stage.endedAt !== null) yield* stages.cancelLate(id)
-      if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
-      yield* refuseInDoubt(stage)
-      yield* sql`UPDATE stages SET acknowledgedAt = ${yield* now} WHERE id = ${id}`
-      yield* runs.step(stage.runId, RunEvent.Started({ step: stepOf(stage.stage) }))
-    }))
-  )
+  const acknowledge = Effect.fn("Assignments.acknowledge")(function*(id: string, by: Speaker) {
+    const before = yield* stages.get(id)
+    const stage = yield* take(before, by)
+    if (before.taskUid === null && stage.endedAt !== null) yield* stages.cancelLate(id)
+    if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
+    yield* refuseInDoubt(stage)
+    yield* sql`UPDATE stages SET acknowledgedAt = ${yield* now} WHERE id = ${id}`
+    yield* runs.step(stage.runId, RunEvent.Started({ step: stepOf(stage.stage) }))
+  }, sql.withTransaction)
 
   /** Begins the runs whose turn it is, now that fewer of the workspace of this run are ahead of them. */
   const advance = (runId: string) => Effect.flatMap(runs.get(runId), ({ workspaceId }) => queue.advance(workspaceId))
 
-  const wait = Effect.fn("Assignments.wait")((id: string, by: Speaker, reason: string, message: string) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const { runId, startedAt, taskUid } = yield* spokenFor(yield* stages.get(id), by)
-      const waits = startedAt === null || doubts.includes(reason)
-      const told = waits ? { waitReason: reason, waitMessage: message } : { waitReason: null, waitMessage: null }
-      yield* sql`UPDATE stages SET ${sql.update({ ...told, ...(taskUid !== null && agentOf(by)) })} WHERE id = ${id} AND endedAt IS NULL`
-      if (reason === "Draining") yield* advance(runId)
-    }))
-  )
+  const wait = Effect.fn("Assignments.wait")(function*(id: string, by: Speaker, reason: string, message: string) {
+    const { runId, startedAt, taskUid } = yield* spokenFor(yield* stages.get(id), by)
+    const waits = startedAt === null || doubts.includes(reason)
+    const told = waits ? { waitReason: reason, waitMessage: message } : { waitReason: null, waitMessage: null }
+    yield* sql`UPDATE stages SET ${sql.update({ ...told, ...(taskUid !== null && agentOf(by)) })} WHERE id = ${id} AND endedAt IS NULL`
+    if (reason === "Draining") yield* advance(runId)
+  }, sql.withTransaction)
 
   const newestCancel = counted(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS n FROM stages`)
 
@@ -362,19 +357,18 @@ const make = Effect.gen(function*() {
    * Starts the stage. The request of its worker shows that the assignment arrived, even if the acknowledgement got lost. From here on a
    * doubt does not stop the stage.
    */
-  const begin = (id: string, by: Speaker, taskUid: string) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const before = yield* stages.get(id)
-      yield* acknowledge(id, by)
-      const stage = yield* stages.get(id)
-      const wasLate = isPast(stage) // since its token was looked up
-      if (!wasLate || before.taskUid === null) yield* record(sql, [id, taskUid], wasLate ? "took the stage" : "began the stage")
-      if (wasLate) return stage
-      yield* refuseInDoubt(stage)
-      yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${id}`
-      yield* advance(stage.runId)
-      return yield* stages.get(id)
-    }))
+  const begin = Effect.fnUntraced(function*(id: string, by: Speaker, taskUid: string) {
+    const before = yield* stages.get(id)
+    yield* acknowledge(id, by)
+    const stage = yield* stages.get(id)
+    const wasLate = isPast(stage) // since its token was looked up
+    if (!wasLate || before.taskUid === null) yield* record(sql, [id, taskUid], wasLate ? "took the stage" : "began the stage")
+    if (wasLate) return stage
+    yield* refuseInDoubt(stage)
+    yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${id}`
+    yield* advance(stage.runId)
+    return yield* stages.get(id)
+  }, sql.withTransaction)
 
   const OfferedRow = Schema.Struct({ ...Row.fields, pool: Schema.NullOr(Schema.String), offeredTo: Schema.NullOr(Schema.String) })
   const byToken = Effect.fn("Assignments.byToken")(function*(token: string) {

@@ -314,39 +314,35 @@ const make = Effect.gen(function*() {
     yield* removePlanFile(run)
   })
 
-  const step: Runs["Service"]["step"] = Effect.fn("Runs.step")((id: string, event: RunEvent, facts: RunFacts = {}) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const run = yield* get(id)
-      const next = move(run, event)
-      if (next._tag === "Refused") return yield* conflict(next.error, `The run ${run.id} ${next.message}`)
-      if (next._tag === "Unchanged") return run
-      if (run.saved && next.status === "confirmed") yield* takeWorkspace(run)
-      yield* sql`UPDATE runs SET ${sql.update(changedBy(run, next, facts, yield* now))} WHERE id = ${run.id}`
-      yield* commits.news(`logs ${run.id}`)
-      if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
-      if (run.saved && next.status === "planned") {
-        const tooMany = sql`AND startedBy IS ${run.startedBy} ORDER BY seq DESC LIMIT -1 OFFSET ${mostSaved}`
-        yield* discardSaved(run, tooMany, `the run ${run.id}, since ${mostSaved} newer plans are saved`)
-      }
-      if (isFinal(next.status)) yield* end(run)
-      else if (next.cancelAsked) yield* stages.cancel(run.id)
-      return yield* get(id)
-    }))
-  )
+  const step: Runs["Service"]["step"] = Effect.fn("Runs.step")(function*(id: string, event: RunEvent, facts: RunFacts = {}) {
+    const run = yield* get(id)
+    const next = move(run, event)
+    if (next._tag === "Refused") return yield* conflict(next.error, `The run ${run.id} ${next.message}`)
+    if (next._tag === "Unchanged") return run
+    if (run.saved && next.status === "confirmed") yield* takeWorkspace(run)
+    yield* sql`UPDATE runs SET ${sql.update(changedBy(run, next, facts, yield* now))} WHERE id = ${run.id}`
+    yield* commits.news(`logs ${run.id}`)
+    if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
+    if (run.saved && next.status === "planned") {
+      const tooMany = sql`AND startedBy IS ${run.startedBy} ORDER BY seq DESC LIMIT -1 OFFSET ${mostSaved}`
+      yield* discardSaved(run, tooMany, `the run ${run.id}, since ${mostSaved} newer plans are saved`)
+    }
+    if (isFinal(next.status)) yield* end(run)
+    else if (next.cancelAsked) yield* stages.cancel(run.id)
+    return yield* get(id)
+  }, sql.withTransaction)
 
-  const savePlan = Effect.fn("Runs.savePlan")((id: RunId, stageId: string, received: Received) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const { endedAt } = yield* stages.get(stageId)
-      if (endedAt !== null) return yield* unauthorized()
-      const { planSha256 } = yield* get(id)
-      if (planSha256 !== null && planSha256 !== received.sha256) {
-        return yield* conflict("plan-exists", `The run ${id} has another saved plan already, which is kept; start a new run for this one.`)
-      }
-      yield* sql`UPDATE runs SET planSha256 = ${received.sha256} WHERE id = ${id}`
-      yield* sql`UPDATE stages SET planBytes = ${received.sizeBytes} WHERE id = ${stageId}`
-      yield* blobs.store(received)
-    }))
-  )
+  const savePlan = Effect.fn("Runs.savePlan")(function*(id: RunId, stageId: string, received: Received) {
+    const { endedAt } = yield* stages.get(stageId)
+    if (endedAt !== null) return yield* unauthorized()
+    const { planSha256 } = yield* get(id)
+    if (planSha256 !== null && planSha256 !== received.sha256) {
+      return yield* conflict("plan-exists", `The run ${id} has another saved plan already, which is kept; start a new run for this one.`)
+    }
+    yield* sql`UPDATE runs SET planSha256 = ${received.sha256} WHERE id = ${id}`
+    yield* sql`UPDATE stages SET planBytes = ${received.sizeBytes} WHERE id = ${stageId}`
+    yield* blobs.store(received)
+  }, sql.withTransaction)
 
   const forgetPlan = (run: Run) => Effect.andThen(sql`UPDATE runs SET planSha256 = NULL WHERE id = ${run.id}`, removePlanFile(run))
 

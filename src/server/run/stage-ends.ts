@@ -195,19 +195,17 @@ const make = Effect.gen(function*() {
     return doubtOf({ stage: ended.stage, result, unsavedEffects: false, ...(yield* standingOf(ended, result)) }) !== undefined
   })
 
-  const forceCancel = Effect.fn("StageEnds.forceCancel")((runId: string, by: string) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const run = yield* runs.get(runId)
-      if (run.cancelAsked && isFinal(run.status)) return
-      const next = isFinal(run.status) ? "there is nothing to end." : `nobody has asked it to stop; ask first: agent-job cancel ${run.id}`
-      if (!wishes(run).forceCancel) return yield* conflict("wrong-moment", `The run ${run.id} is ${inWords(run.status)}, and ${next}`)
-      const stage = (yield* stages.ofRun(run.id)).find(({ endedAt }) => endedAt === null)
-      if (stage === undefined) return yield* Effect.die(new Error(`the run ${run.id} is ${run.status} without a stage`))
-      const message = `${by} ended it by force, since its cancel was not carried out; nobody knows whether it ran to its end.`
-      yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now })
-      yield* sql`UPDATE stages SET forced = 1 WHERE id = ${stage.id}`
-    }))
-  )
+  const forceCancel = Effect.fn("StageEnds.forceCancel")(function*(runId: string, by: string) {
+    const run = yield* runs.get(runId)
+    if (run.cancelAsked && isFinal(run.status)) return
+    const next = isFinal(run.status) ? "there is nothing to end." : `nobody has asked it to stop; ask first: agent-job cancel ${run.id}`
+    if (!wishes(run).forceCancel) return yield* conflict("wrong-moment", `The run ${run.id} is ${inWords(run.status)}, and ${next}`)
+    const stage = (yield* stages.ofRun(run.id)).find(({ endedAt }) => endedAt === null)
+    if (stage === undefined) return yield* Effect.die(new Error(`the run ${run.id} is ${run.status} without a stage`))
+    const message = `${by} ended it by force, since its cancel was not carried out; nobody knows whether it ran to its end.`
+    yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now })
+    yield* sql`UPDATE stages SET forced = 1 WHERE id = ${stage.id}`
+  }, sql.withTransaction)
 
   return StageEnds.of({ conclude, tellsOfDoubt, forceCancel, journal })
 })

@@ -195,18 +195,17 @@ const make = Effect.fnUntraced(function*(directory: string) {
       return { sha256, sizeBytes }
     })
 
-  const receive = <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) =>
-    Effect.gen(function*() {
-      if (limits.isState !== true) yield* spareRoomFor(Math.min(limits.saidBytes ?? 0, limits.limitBytes))
-      const aside = join(directory, `${unfinished}-${randomUUID()}`)
-      yield* Effect.addFinalizer(() => Effect.promise(() => rm(aside, { force: true })))
-      const received = yield* Effect.acquireUseRelease(
-        onDisk(() => open(aside, "wx", 0o600)),
-        (handle) => fill(handle, bytes, limits),
-        (handle) => Effect.promise(() => handle.close())
-      )
-      return { ...received, aside }
-    })
+  const receive = Effect.fnUntraced(function*<E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) {
+    if (limits.isState !== true) yield* spareRoomFor(Math.min(limits.saidBytes ?? 0, limits.limitBytes))
+    const aside = join(directory, `${unfinished}-${randomUUID()}`)
+    yield* Effect.addFinalizer(() => Effect.promise(() => rm(aside, { force: true })))
+    const received = yield* Effect.acquireUseRelease(
+      onDisk(() => open(aside, "wx", 0o600)),
+      (handle) => fill(handle, bytes, limits),
+      (handle) => Effect.promise(() => handle.close())
+    )
+    return { ...received, aside }
+  })
 
   /** Opens the directory. A stream that reaches its end closes it, one that is interrupted does not, so the scope closes it again. */
   const opened = Effect.acquireRelease(onDisk(() => opendir(directory)), (entries) => Effect.ignore(onDisk(() => entries.close())))

@@ -4,11 +4,10 @@
 import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 
-const statements = (...texts: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    for (const text of texts) yield* sql.unsafe(text)
-  })
+const statements = Effect.fnUntraced(function*(...texts: ReadonlyArray<string>) {
+  const sql = yield* SqlClient.SqlClient
+  for (const text of texts) yield* sql.unsafe(text)
+})
 
 /** A commit whose server has the steps before the first one here, and so brings a database from before them up to it. */
 export const lastWithEarlierSteps = "988e39786ead"

@@ -51,14 +51,18 @@ export const paged = Effect.fnUntraced(function*<A, E, R>(
 export const makeTfe = Effect.gen(function*() {
   const { publicUrl } = yield* Settings
   const path = basePath(publicUrl)
+  const { route: inAny, ...others } = yield* routesForUsers(jsonApiErrors)
+  const isOurs = ({ organization: asked = organization }: Params) => asked === organization
+  /** Makes a route that answers 404 for any organization but ours. */
+  const route: typeof inAny = (method, address, where, handler) =>
+    inAny(method, address, where, (request, params, user) => isOurs(params) ? handler(request, params, user) : Effect.fail(notFound()))
   return {
-    ...(yield* routesForUsers(jsonApiErrors)),
+    ...others,
+    route,
     path,
     base: (request: HttpServerRequest.HttpServerRequest) => baseUrl(publicUrl, request),
     /** The answer to a request that made something, with the address of what it made. */
     made: (address: string, data: { readonly id: string }) =>
-      HttpServerResponse.jsonUnsafe({ data }, { status: 201, contentType, headers: { location: `${path}${address}/${data.id}` } }),
-    /** Fails with 404 for any organization but ours. */
-    member: ({ organization: asked }: Params) => asked === organization ? Effect.void : Effect.fail(notFound())
+      HttpServerResponse.jsonUnsafe({ data }, { status: 201, contentType, headers: { location: `${path}${address}/${data.id}` } })
   }
 })

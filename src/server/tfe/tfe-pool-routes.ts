@@ -9,13 +9,12 @@ import { agentPoolDocument } from "./tfe-documents.ts"
 import { document, documents, makeTfe } from "./tfe-envelope.ts"
 
 export const tfePoolRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { member, route } = yield* makeTfe
+  const { route } = yield* makeTfe
   const pools = yield* Pools
 
   return [
-    route("GET", "/api/v2/organizations/:organization/agent-pools", "asked", (request, params, { workspaces }) =>
+    route("GET", "/api/v2/organizations/:organization/agent-pools", "asked", (request, _, { workspaces }) =>
       Effect.gen(function*() {
-        yield* member(params)
         const part = queryOf(request, "q") ?? ""
         const { pools: all } = yield* pools.list(workspaces)
         return documents(all.filter(({ name }) => name.includes(part)).map(agentPoolDocument))

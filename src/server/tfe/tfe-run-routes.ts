@@ -51,7 +51,7 @@ const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => 
 })
 
 export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { always, base, made, member, needing, reach, route } = yield* makeTfe
+  const { always, base, made, needing, reach, route } = yield* makeTfe
   const configurations = yield* Configurations
   const logs = yield* Logs
   const queue = yield* RunQueue
@@ -194,9 +194,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         })
         return yield* paged(request, listed, Effect.succeed)
       })),
-    route("GET", "/api/v2/organizations/:organization/runs/queue", "asked", (request, params, user) =>
+    route("GET", "/api/v2/organizations/:organization/runs/queue", "asked", (request, _, user) =>
       Effect.gen(function*() {
-        yield* member(params)
         yield* unless(unknownRunFilter(parametersOf(request)))
         return yield* paged(
           request,
@@ -204,9 +203,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
           (run, position) => Effect.succeed(listedRunDocument(run, user, position))
         )
       })),
-    route("GET", "/api/v2/organizations/:organization/capacity", "asked", (_, params, { workspaces }) =>
+    route("GET", "/api/v2/organizations/:organization/capacity", "asked", (_, __, { workspaces }) =>
       Effect.gen(function*() {
-        yield* member(params)
         const pending = yield* runs.count(workspaces, ["pending"])
         const running = yield* runs.count(workspaces, ["planning", "applying"])
         return document({ id: organization, type: "organization-capacity", attributes: { pending, running } })

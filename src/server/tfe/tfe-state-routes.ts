@@ -49,7 +49,7 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const parsed = parseOutputId(id)
         const whole = allows(caller.role, "everything")
-        const version = yield* Effect.flatMap(states.find(parsed?.versionId ?? ""), orNotFound)
+        const version = yield* states.get(parsed?.versionId ?? "")
         return yield* outputsOf(
           caller,
           version,
@@ -61,14 +61,13 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       "GET",
       "/api/v2/state-versions/:id",
       "state version",
-      (request, { id = "" }) =>
-        Effect.map(Effect.flatMap(states.find(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
+      (request, { id = "" }) => Effect.map(states.get(id), (version) => document(stateVersionDocument(version, base(request))))
     ),
     needing("everything")(
       "GET",
       "/api/v2/state-versions/:id/download",
       "state version",
-      (_, { id = "" }) => Effect.flatMap(Effect.flatMap(states.find(id), orNotFound), (version) => stateAnswer(blobs, version))
+      (_, { id = "" }) => Effect.flatMap(states.get(id), (version) => stateAnswer(blobs, version))
     )
   ]
 }))

@@ -41,7 +41,7 @@ const plainSettingsOf = (attributes: Attributes): Partial<WorkspaceSettings> => 
 }
 
 export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { made, member, path, reach, route } = yield* makeTfe
+  const { made, path, reach, route } = yield* makeTfe
   const pools = yield* Pools
   const rescues = yield* Rescues
   const runs = yield* Runs
@@ -100,11 +100,10 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       "GET",
       "/api/v2/organizations/:organization/entitlement-set",
       "none",
-      (_, params) => Effect.as(member(params), document(entitlements))
+      () => Effect.succeed(document(entitlements))
     ),
-    route("GET", "/api/v2/organizations/:organization/workspaces", "asked", (request, params, user) =>
+    route("GET", "/api/v2/organizations/:organization/workspaces", "asked", (request, _, user) =>
       Effect.gen(function*() {
-        yield* member(params)
         yield* unless(unknownFilter(parametersOf(request)))
         return yield* paged(
           request,
@@ -112,9 +111,8 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
           (workspace) => shown(workspace, user)
         )
       })),
-    route("POST", "/api/v2/organizations/:organization/workspaces", "asked", (request, params, user) =>
+    route("POST", "/api/v2/organizations/:organization/workspaces", "asked", (request, _, user) =>
       Effect.gen(function*() {
-        yield* member(params)
         const { data } = yield* createWorkspace(request)
         yield* actsOn(workspaceNamed(data.attributes.name))
         yield* reach.making(user, data.attributes.name)
@@ -123,15 +121,13 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const settings = yield* settingsOf(attributes, null)
         return made("/api/v2/workspaces", yield* shown(yield* workspaces.create(attributes.name, settings), user))
       })),
-    route("GET", "/api/v2/organizations/:organization/workspaces/:name", "name", (_, params, user) =>
+    route("GET", "/api/v2/organizations/:organization/workspaces/:name", "name", (_, { name = "" }, user) =>
       Effect.gen(function*() {
-        yield* member(params)
-        return document(yield* shown(yield* workspaces.named(params.name ?? ""), user))
+        return document(yield* shown(yield* workspaces.named(name), user))
       })),
-    route("PATCH", "/api/v2/organizations/:organization/workspaces/:name", "name", (request, params, user) =>
+    route("PATCH", "/api/v2/organizations/:organization/workspaces/:name", "name", (request, { name }, user) =>
       Effect.gen(function*() {
-        yield* member(params)
-        return yield* changed(workspaces.named(params.name ?? ""), request, user)
+        return yield* changed(workspaces.named(name ?? ""), request, user)
       })),
     route("GET", "/api/v2/workspaces/:id", "workspace", (_, { id = "" }, user) =>
       Effect.gen(function*() {

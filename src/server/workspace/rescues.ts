@@ -23,13 +23,8 @@ const Rescue = Schema.Struct({
 })
 export type Rescue = typeof Rescue.Type
 
-interface Doubt {
-  readonly workspaceId: string
-  readonly stageId: string
-  readonly reason: string
-  /** What is in doubt and why, as one sentence. */
-  readonly message: string
-}
+/** `message` says what is in doubt and why, as one sentence. */
+type Doubt = Pick<Rescue, "workspaceId" | "stageId" | "reason" | "message">
 
 /** The refusal where a workspace has no pending rescue. */
 export const nothingPending = (name: string) =>

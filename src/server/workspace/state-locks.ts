@@ -99,22 +99,20 @@ const make = Effect.gen(function*() {
     }
   })
 
-  const lock = Effect.fn("StateLocks.lock")((workspaceId: string, info: LockInfo, by: By) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const workspace = yield* workspaces.get(workspaceId)
-      if ("stage" in by) yield* mayLock(by.stage)
-      const holder = holderOf(by)
-      if (workspace.lockInfo !== null) {
-        return yield* workspace.lockInfo.ID === info.ID && workspace.lockHolder === holder
-          ? Effect.succeed(workspace.epoch)
-          : locked(workspace)
-      }
-      yield* sql`UPDATE workspaces SET epoch = epoch + 1, lockInfo = ${
-        JSON.stringify(info)
-      }, lockHolder = ${holder} WHERE id = ${workspaceId}`
-      return workspace.epoch + 1
-    }))
-  )
+  const lock = Effect.fn("StateLocks.lock")(function*(workspaceId: string, info: LockInfo, by: By) {
+    const workspace = yield* workspaces.get(workspaceId)
+    if ("stage" in by) yield* mayLock(by.stage)
+    const holder = holderOf(by)
+    if (workspace.lockInfo !== null) {
+      return yield* workspace.lockInfo.ID === info.ID && workspace.lockHolder === holder
+        ? Effect.succeed(workspace.epoch)
+        : locked(workspace)
+    }
+    yield* sql`UPDATE workspaces SET epoch = epoch + 1, lockInfo = ${
+      JSON.stringify(info)
+    }, lockHolder = ${holder} WHERE id = ${workspaceId}`
+    return workspace.epoch + 1
+  }, sql.withTransaction)
 
   const lockNamed = (name: WorkspaceName, info: LockInfo, by: By) =>
     sql.withTransaction(Effect.flatMap(workspaces.ensure(name), ({ id }) => lock(id, info, by)))
@@ -134,30 +132,26 @@ const make = Effect.gen(function*() {
     yield* open(id)
   })
 
-  const unlock = Effect.fn("StateLocks.unlock")((workspaceId: string, lockId: string, by: By) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const workspace = yield* workspaces.get(workspaceId)
-      if (workspace.lockInfo === null) return
-      if (workspace.lockInfo.ID !== lockId) return yield* locked(workspace)
-      if (workspace.lockHolder === holderOf(by)) return yield* open(workspaceId)
-      yield* "stage" in by ? locked(workspace) : breakLock(workspace, by.person)
-    }))
-  )
+  const unlock = Effect.fn("StateLocks.unlock")(function*(workspaceId: string, lockId: string, by: By) {
+    const workspace = yield* workspaces.get(workspaceId)
+    if (workspace.lockInfo === null) return
+    if (workspace.lockInfo.ID !== lockId) return yield* locked(workspace)
+    if (workspace.lockHolder === holderOf(by)) return yield* open(workspaceId)
+    yield* "stage" in by ? locked(workspace) : breakLock(workspace, by.person)
+  }, sql.withTransaction)
 
-  const forceUnlock = Effect.fn("StateLocks.forceUnlock")((workspaceId: string, lockId: string, forcedBy: string) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const workspace = yield* workspaces.get(workspaceId)
-      const { lockHolder, lockInfo, name } = workspace
-      if (lockInfo === null) return
-      if (lockInfo.ID !== lockId) {
-        return yield* conflict(
-          "changed",
-          `The state of ${name} has another lock by now, ${lockInfo.ID} of ${lockHolder}, which was not opened; look again with: agent-job state show ${name}`
-        )
-      }
-      yield* breakLock(workspace, forcedBy)
-    }))
-  )
+  const forceUnlock = Effect.fn("StateLocks.forceUnlock")(function*(workspaceId: string, lockId: string, forcedBy: string) {
+    const workspace = yield* workspaces.get(workspaceId)
+    const { lockHolder, lockInfo, name } = workspace
+    if (lockInfo === null) return
+    if (lockInfo.ID !== lockId) {
+      return yield* conflict(
+        "changed",
+        `The state of ${name} has another lock by now, ${lockInfo.ID} of ${lockHolder}, which was not opened; look again with: agent-job state show ${name}`
+      )
+    }
+    yield* breakLock(workspace, forcedBy)
+  }, sql.withTransaction)
 
   const heldBy = Effect.fnUntraced(function*(writer: Writer | undefined, lockId: string | undefined, workspaceId: string) {
     const workspace = yield* workspaces.get(workspaceId)

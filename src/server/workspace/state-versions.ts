@@ -7,7 +7,7 @@ import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { type Obstacle, obstacleTo } from "../../core/state/state-succession.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId, Sha256, Timestamp, type WorkspaceName } from "../../schema/names.ts"
-import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
+import { conflict, invalid, orNotFound, Refused, type StoreFailure } from "../refused.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { isAny, row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -79,8 +79,8 @@ const twoSerials = (serial: number, parsed: number) =>
 const keptOfWriter = 5
 
 export class StateVersions extends Context.Service<StateVersions, {
-  /** Returns a version by its id; undefined if its body is gone. */
-  readonly find: (id: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
+  /** Returns a version by its id; fails with 404 if there is none, or if its body is gone. */
+  readonly get: (id: string) => Effect.Effect<StateVersion, StoreFailure>
   /** Returns the current state of the workspace; undefined before the first. */
   readonly current: (workspaceId: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
   /** Reports whether a state of the run was ever stored; its body may be gone by now. */
@@ -195,16 +195,15 @@ const make = Effect.gen(function*() {
   })
 
   /** Stores a state under the lock of its writer. */
-  const storeLocked = (workspaceId: string, { by, lockId }: Pick<NewState, "by" | "lockId">, state: Arrived) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const workspace = yield* locks.heldBy(by, lockId, workspaceId)
-      const before = yield* current(workspaceId)
-      if (isSame(before, state)) return yield* blobs.store(state.received) // its file may be damaged
-      const obstacle = obstacleTo(before, state)
-      if (obstacle !== undefined) return yield* refusedAs(obstacle)
-      yield* insert(workspace, state, by?.runId ?? null)
-      yield* supersede(workspace, by?.runId)
-    }))
+  const storeLocked = Effect.fnUntraced(function*(workspaceId: string, { by, lockId }: Pick<NewState, "by" | "lockId">, state: Arrived) {
+    const workspace = yield* locks.heldBy(by, lockId, workspaceId)
+    const before = yield* current(workspaceId)
+    if (isSame(before, state)) return yield* blobs.store(state.received) // its file may be damaged
+    const obstacle = obstacleTo(before, state)
+    if (obstacle !== undefined) return yield* refusedAs(obstacle)
+    yield* insert(workspace, state, by?.runId ?? null)
+    yield* supersede(workspace, by?.runId)
+  }, sql.withTransaction)
 
   /** Stores a state where nobody has the lock, in the caller's transaction and under an epoch of its own. */
   const storeUnlocked = (workspace: Workspace, state: Arrived, runId: RunId | null) =>
@@ -320,7 +319,7 @@ const make = Effect.gen(function*() {
   }, Effect.scoped)
 
   return StateVersions.of({
-    find: (id) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`),
+    get: (id) => Effect.flatMap(row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`), orNotFound),
     current,
     hasAnyOf: (runId) => isAny(sql`SELECT 1 FROM stateVersions WHERE runId = ${runId} LIMIT 1`),
     hasEver: (runId, sha256) =>

@@ -19,6 +19,7 @@ export const Workspace = Schema.Struct({
   autoApply: Schema.BooleanFromBit,
   terraformVersion: Schema.String,
   workingDirectory: Schema.String,
+  /** The one that it is bound to, if any. */
   pool: Schema.NullOr(Schema.String),
   createdAt: Timestamp,
   currentRunId: Schema.NullOr(RunId),
@@ -29,13 +30,7 @@ export const Workspace = Schema.Struct({
 })
 export type Workspace = typeof Workspace.Type
 
-export interface WorkspaceSettings {
-  readonly autoApply: boolean
-  readonly terraformVersion: string
-  readonly workingDirectory: string
-  /** The pool that it is bound to; null: none. */
-  readonly pool: string | null
-}
+export type WorkspaceSettings = Pick<Workspace, "autoApply" | "terraformVersion" | "workingDirectory" | "pool">
 
 export class Workspaces extends Context.Service<Workspaces, {
   readonly find: (name: string) => Effect.Effect<Workspace | undefined, SqlError.SqlError>

@@ -101,7 +101,7 @@ export class Engine extends Context.Service<Engine, {
 
       const perform = Effect.fnUntraced(function*(start: Started, command: StageCommand, extra: CommandEnv, listener: Listener) {
         const running = yield* started(start, command, extra)
-        const capture = new Capture(command.output === "captured")
+        const capture = capturing(command.output === "captured")
         const forced = yield* Ref.make(false)
         const heard = inLines(listener.line)
         const shown = Stream.filter(running.output, (part) => {
@@ -217,26 +217,19 @@ const inLines = (listen: Listener["line"]) => {
   }
 }
 
-/** The stdout of a captured command; dropped when it becomes too large. */
-class Capture {
-  private chunks: Array<Uint8Array> = []
-  private bytes = 0
-  private readonly wanted: boolean
-
-  constructor(wanted: boolean) {
-    this.wanted = wanted
-  }
-
-  /** Takes a part of the output; returns true when the part is captured, so that the log does not get it. */
-  keeps({ bytes, stream }: OutputChunk): boolean {
-    if (!this.wanted || stream !== "stdout") return false
-    this.bytes += bytes.length
-    if (this.bytes <= captureBytes) this.chunks.push(bytes)
-    else this.chunks = []
-    return true
-  }
-
-  text(): Option.Option<string> {
-    return this.wanted && this.bytes <= captureBytes ? Option.some(Buffer.concat(this.chunks).toString("utf8")) : Option.none()
+/** Captures the stdout of a command, if that is wanted; drops it when it becomes too large. */
+const capturing = (wanted: boolean) => {
+  let chunks: Array<Uint8Array> = []
+  let size = 0
+  return {
+    /** Takes a part of the output; returns true when the part is captured, so that the log does not get it. */
+    keeps: ({ bytes, stream }: OutputChunk): boolean => {
+      if (!wanted || stream !== "stdout") return false
+      size += bytes.length
+      if (size <= captureBytes) chunks.push(bytes)
+      else chunks = []
+      return true
+    },
+    text: () => wanted && size <= captureBytes ? Option.some(Buffer.concat(chunks).toString("utf8")) : Option.none<string>()
   }
 }

@@ -64,7 +64,7 @@ const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Option
   const show = Effect.fnUntraced(function*(output: Stream.Stream<OutputChunk>, more: ReadonlyArray<string>) {
     const { end, next } = own.and(more)
     const states: Record<OutputChunk["stream"], Redaction> = { stdout: begin, stderr: begin }
-    const tail = new Tail()
+    const tail = keepingTail()
     const put = (bytes: Uint8Array) =>
       Effect.suspend(() => {
         tail.add(bytes)
@@ -91,71 +91,67 @@ const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Option
 })
 
 /** Keeps the end of what was added. Each byte is copied twice at most, however small the pieces are. */
-class Tail {
-  private readonly kept = Buffer.allocUnsafe(2 * tailBytes)
-  private end = 0
-
-  add(bytes: Uint8Array): void {
-    const last = bytes.subarray(-tailBytes)
-    if (this.end + last.length > this.kept.length) {
-      this.kept.copyWithin(0, this.end - tailBytes, this.end)
-      this.end = tailBytes
-    }
-    this.kept.set(last, this.end)
-    this.end += last.length
-  }
-
-  text(): string {
-    return new TextDecoder().decode(this.kept.subarray(Math.max(0, this.end - tailBytes), this.end))
+const keepingTail = () => {
+  const kept = Buffer.allocUnsafe(2 * tailBytes)
+  let end = 0
+  return {
+    add: (bytes: Uint8Array): void => {
+      const last = bytes.subarray(-tailBytes)
+      if (end + last.length > kept.length) {
+        kept.copyWithin(0, end - tailBytes, end)
+        end = tailBytes
+      }
+      kept.set(last, end)
+      end += last.length
+    },
+    text: (): string => new TextDecoder().decode(kept.subarray(Math.max(0, end - tailBytes), end))
   }
 }
 
-/** What waits to be sent. Every change is one synchronous step. */
-class Buffered {
-  chunks: Array<Uint8Array> = []
-  bytes = 0
-  dropped = 0
-
-  add(chunk: Uint8Array): void {
-    const last = this.chunks.at(-1)
-    if (last !== undefined && last.length + chunk.length <= smallBytes) this.chunks[this.chunks.length - 1] = Buffer.concat([last, chunk])
-    else this.chunks.push(chunk)
-    this.bytes += chunk.length
-    while (this.bytes > bufferBytes) this.drop()
-  }
-
-  private drop(): void {
-    const oldest = this.chunks.shift()?.length ?? 0
-    this.bytes -= oldest
-    this.dropped += oldest
-  }
-
-  /** Takes out the next piece, with a mark for the bytes that were dropped before it. */
-  take(): Uint8Array {
-    const parts: Array<Uint8Array> = this.dropped > 0 ? [gapMark(this.dropped, "the server did not take them in time")] : []
-    this.dropped = 0
-    let room = pieceBytes
-    while (room > 0) {
-      const [first] = this.chunks
-      if (first === undefined) break
-      const part = first.subarray(0, room)
-      if (part.length === first.length) this.chunks.shift()
-      else this.chunks[0] = first.subarray(part.length)
-      parts.push(part)
-      room -= part.length
-      this.bytes -= part.length
+/** Keeps what waits to be sent. Every change is one synchronous step. */
+const buffering = () => {
+  const chunks: Array<Uint8Array> = []
+  let [size, dropped] = [0, 0]
+  return {
+    size: () => size,
+    add: (chunk: Uint8Array): void => {
+      const last = chunks.at(-1)
+      if (last !== undefined && last.length + chunk.length <= smallBytes) chunks[chunks.length - 1] = Buffer.concat([last, chunk])
+      else chunks.push(chunk)
+      size += chunk.length
+      while (size > bufferBytes) {
+        const oldest = chunks.shift()?.length ?? 0
+        size -= oldest
+        dropped += oldest
+      }
+    },
+    /** Takes out the next piece, with a mark for the bytes that were dropped before it. */
+    take: (): Uint8Array => {
+      const parts: Array<Uint8Array> = dropped > 0 ? [gapMark(dropped, "the server did not take them in time")] : []
+      dropped = 0
+      let room = pieceBytes
+      while (room > 0) {
+        const [first] = chunks
+        if (first === undefined) break
+        const part = first.subarray(0, room)
+        if (part.length === first.length) chunks.shift()
+        else chunks[0] = first.subarray(part.length)
+        parts.push(part)
+        room -= part.length
+        size -= part.length
+      }
+      return Buffer.concat(parts)
     }
-    return Buffer.concat(parts)
   }
 }
 
 const startShipping = Effect.fnUntraced(function*(ship: Option.Option<ShipLog>) {
-  const waiting = new Buffered()
+  const waiting = buffering()
   /** The piece on its way, without what the server has of it already. What the server loses, as by a restore, cannot be sent again. */
   let piece: Uint8Array = new Uint8Array()
   let offset = 0
 
-  const left = () => piece.length + waiting.bytes
+  const left = () => piece.length + waiting.size()
   const sending = yield* startSending({
     send: Option.map(ship, (send) =>
       Effect.suspend(() => {
