@@ -9,7 +9,7 @@ import { unknownOption } from "../../core/task/unknown-option.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/agent-task.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
-import { marksOf, packCarried } from "../backing/carried-files.ts"
+import { type Marks, marksOf, packCarried } from "../backing/carried-files.ts"
 import { tellUnusedBackend } from "../backing/unused-backend.ts"
 import { Engine, type Workplace } from "../engine/engine.ts"
 import { Log } from "../engine/log-shipper.ts"
@@ -72,15 +72,15 @@ export const prepare = Effect.fnUntraced(
 )
 
 /**
- * Notes what is in the configuration before a plan that is to be kept. Returns an effect that keeps the plan with what its apply will need,
- * sealed as it all is by then, and gives the digest that an approval names.
+ * Notes what is in the configuration before a plan that is to be kept. Returns what keeps the plan with what its apply will need, sealed as it
+ * all is by then, from the modules as `init` left them, and gives the digest that an approval names.
  */
 const keepingOf = Effect.fnUntraced(
   function*<R>({ stage }: AgentTaskSpec, { keepPlan }: Backing, place: Provisioned, sealNow: Effect.Effect<Seal, StageFailed, R>) {
     if (stage !== "plan" || Option.isNone(keepPlan)) return Option.none()
     const before = yield* untilStopped(marksOf(place.root))
-    return Option.some(Effect.gen(function*() {
-      yield* untilStopped(packCarried(place, before))
+    return Option.some(Effect.fnUntraced(function*(broughtModules: Marks) {
+      yield* untilStopped(packCarried(place, before, broughtModules))
       return yield* untilStopped(Effect.flatMap(sealNow, (seal) => keepPlan.value(place, seal)))
     }))
   }
