@@ -1,6 +1,6 @@
 // Which files an engine reads as configuration, and what a stage says where there is none.
 // Invariant: the file that we add does not count, though with it alone an engine plans to destroy all that the state has.
-// Used by worker/stage/preparation.ts, worker/backing/unused-backend.ts and cli/run/archive.ts.
+// Used by worker/stage/preparation.ts, worker/backing/root-module.ts and cli/run/archive.ts.
 import { backendFileName } from "./added-files.ts"
 
 /** Reports whether the engine reads a file of this name as configuration, and it is not the one that we add. `tofu`: see `readsTofuFiles`. */

@@ -5,6 +5,7 @@ import { Option, Schema } from "effect"
 import type { JobTemplate } from "../../schema/task/job-template.ts"
 import { backendFileName } from "../stage/added-files.ts"
 import { canonical } from "../text/canonical.ts"
+import { jsonExcess } from "../text/json-limits.ts"
 import { shortName } from "../text/sentence.ts"
 
 const Note = Schema.Struct({
@@ -14,7 +15,10 @@ const Note = Schema.Struct({
   }))
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Note))
-const backendIn = (note: Option.Option<string>) => Option.getOrUndefined(Option.flatMap(note, decode))?.backend
+/** More than any backend has. What is nested deeper, `canonical` could not write. */
+const limits = { levels: 64, values: 10_000 }
+const isReadable = (note: string): boolean => jsonExcess(limits, new TextEncoder().encode(note)) === undefined
+const backendIn = (note: Option.Option<string>) => Option.getOrUndefined(Option.flatMap(Option.filter(note, isReadable), decode))?.backend
 
 /** The file that OpenTofu reads instead of our `.tf` file of that name. */
 const shadowingFileName = backendFileName.replace(/\.tf$/u, ".tofu")

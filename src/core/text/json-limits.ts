@@ -1,6 +1,6 @@
 // Tells from the bytes of JSON text, before it is parsed, how deeply it is nested, how many values it has and whether it is complete.
 // A recursive parser or printer would run out of stack, and small values take many times their bytes of memory. Syntax is not checked here.
-// Used by controller/pool/pool.ts, core/stage/plan-changes.ts, core/state/state-objects.ts, server/access/http-request.ts, server/workspace/state-body.ts and state-content.ts.
+// Used by controller/pool/pool.ts, core/stage/plan-changes.ts, core/state/state-objects.ts and state-place.ts, server/access/http-request.ts, server/workspace/state-body.ts and state-content.ts.
 import { closes, comma, endOfText, opens, quote } from "./json-bytes.ts"
 
 export interface JsonLimits {

@@ -1,5 +1,5 @@
 // Makes sentences of messages from elsewhere: those of Kubernetes and Flux often lack the full stop, and may be of any length.
-// Used where such a message becomes part of ours or of an event: in core, cli/cluster and cli/run, by controller/reconcile/event, controller/pool/pool, server/run/stage-ends, worker/engine/log-shipper, worker/stage/stage, worker/volume/archive and worker/task/report.
+// Used where such a message becomes part of ours or of an event: in core, cli/cluster and cli/run, by controller/reconcile/event, controller/pool/pool, server/run/stage-ends, server/workspace/state-locks, worker/engine/log-shipper, worker/stage/stage, worker/volume/archive and worker/task/report.
 export const sentence = (words: string): string => words.trimEnd().replace(/[^.!?]$/u, "$&.")
 
 /**

@@ -4,9 +4,10 @@
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { Standing } from "../../core/run/state-doubt.ts"
+import { harmless } from "../../core/text/sentence.ts"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, type WorkspaceName } from "../../schema/names.ts"
-import { conflict, type StoreFailure, unauthorized } from "../refused.ts"
+import { conflict, invalid, type StoreFailure, unauthorized } from "../refused.ts"
 import { isAny, row, rows } from "../store/database.ts"
 import { now } from "../store/instants.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
@@ -47,7 +48,8 @@ const locked = ({ lockInfo, name }: Workspace) =>
 export class StateLocks extends Context.Service<StateLocks, {
   /**
    * Locks the state and returns the epoch. The holder gets the lock again with the same id, since the answer may have been lost. Fails with
-   * 409 `locked` and the lock of another holder, 409 `fenced` for a stage whose lock was broken, 401 for a stage that is over, and 404.
+   * 409 `locked` and the lock of another holder, 409 `fenced` for a stage whose lock was broken, 401 for a stage that is over, 404, and 422
+   * for an id that would do something in a terminal: clients print the texts of a lock as they are, and the code of a stage may write them.
    */
   readonly lock: (workspaceId: string, info: LockInfo, by: By) => Effect.Effect<number, StoreFailure>
   /** Does the same by the name of a workspace, which its first lock makes. */
@@ -100,6 +102,9 @@ const make = Effect.gen(function*() {
   })
 
   const lock = Effect.fn("StateLocks.lock")(function*(workspaceId: string, info: LockInfo, by: By) {
+    if (harmless(info.ID) !== info.ID) {
+      return yield* invalid("The ID of a lock may have no control characters; lock the state with another one.")
+    }
     const workspace = yield* workspaces.get(workspaceId)
     if ("stage" in by) yield* mayLock(by.stage)
     const holder = holderOf(by)
@@ -109,7 +114,7 @@ const make = Effect.gen(function*() {
         : locked(workspace)
     }
     yield* sql`UPDATE workspaces SET epoch = epoch + 1, lockInfo = ${
-      JSON.stringify(info)
+      JSON.stringify(info, (_, value: unknown) => typeof value === "string" ? harmless(value) : value)
     }, lockHolder = ${holder} WHERE id = ${workspaceId}`
     return workspace.epoch + 1
   }, sql.withTransaction)

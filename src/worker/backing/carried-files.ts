@@ -16,7 +16,7 @@ import { inMebibytes } from "../volume/mebibytes.ts"
 import { packedLimits, type PackedPart, packTree } from "../volume/pack-tree.ts"
 import { pathOf, treeBelow, type TreeEntry } from "../volume/tree.ts"
 import type { Provisioned } from "./backing.ts"
-import { inModules, isNoHistory, modulesNotKept, notKept, notListed, openModules } from "./modules-folder.ts"
+import { inModules, isNoHistory, modulesBelow, modulesNotKept, notKept, notListed, openModules } from "./modules-folder.ts"
 
 const modulesArchive = "modules.tar.gz"
 const madeArchive = "made.tar.gz"
@@ -26,15 +26,25 @@ export const carriedArchives: ReadonlyArray<string> = [modulesArchive, madeArchi
 /** Room in the package for the seal and for what a tar adds. */
 const reservedBytes = 1024 ** 2 + 64 * 1024
 
-/** What is in the configuration, by path: whether it is a file, directory or link, and its mark. */
+/** What is in a tree, by path: whether it is a file, directory or link, and its mark. */
 export type Marks = ReadonlyMap<string, Pick<TreeEntry, "mark" | "type">>
+
+const byPath = (list: ReadonlyArray<TreeEntry>): Marks => new Map(list.map((found) => [pathOf(found), found]))
 
 /** Returns what is in the configuration now, to be compared with what is there after the plan. */
 export const marksOf = (root: number): Effect.Effect<Marks, StageFailed> =>
   treeBelow(root, [], () => true).pipe(
-    Effect.map((list) => new Map(list.map((found) => [pathOf(found), found]))),
+    Effect.map(byPath),
     Effect.mapError(notListed("the configuration", notKept("The files of the configuration", "leave out what is not configuration")))
   )
+
+const whatModules = "the modules of the configuration"
+
+/** Returns the same of the modules, to be asked for once `init` has brought them. */
+export const marksOfModules = Effect.gen(function*() {
+  const { dataDirectory } = yield* Settings
+  return byPath(yield* Effect.mapError(modulesBelow(yield* openFolder(dataDirectory)), notListed(whatModules, modulesNotKept)))
+}).pipe(Effect.scoped)
 
 /** What an engine has in `.terraform`, were it not told of another folder for its data, but for modules. All else there is of who planned. */
 const engineData = ["environment", "plugins", "providers", "terraform.tfstate"]
@@ -68,12 +78,16 @@ const otherKind = (before: Marks) => (found: TreeEntry): string | undefined => {
  */
 const mostNamed = { changed: 50, made: 5 } as const
 
-const listOf = (files: ReadonlyArray<string>, most: number): string =>
-  files.slice(0, most).join(", ") + (files.length > most ? ` and ${files.length - most} more` : "")
+/** Reports whether it is not as it was, or was not there. */
+const isOther = (before: Marks) => (found: TreeEntry): boolean =>
+  found.type === "Directory" ? !before.has(pathOf(found)) : before.get(pathOf(found))?.mark !== found.mark
 
-const linesOf = (list: ReadonlyArray<TreeEntry>, before: Marks): ReadonlyArray<string> => {
+/** `at` is where the paths begin, with a slash at its end. */
+const linesOf = (list: ReadonlyArray<TreeEntry>, before: Marks, at = ""): ReadonlyArray<string> => {
   const files = list.filter(({ type }) => type !== "Directory").map(pathOf)
   const { changed = [], made = [] } = Object.groupBy(files, (path) => before.has(path) ? "changed" : "made")
+  const listOf = (paths: ReadonlyArray<string>, most: number): string =>
+    paths.slice(0, most).map((path) => `${at}${path}`).join(", ") + (paths.length > most ? ` and ${paths.length - most} more` : "")
   return [
     ...changed.length === 0 ? [] : [
       `Planning changed these files of the configuration, and its apply gets them as they are now: ${listOf(changed, mostNamed.changed)}`
@@ -85,8 +99,13 @@ const linesOf = (list: ReadonlyArray<TreeEntry>, before: Marks): ReadonlyArray<s
 /**
  * Packs what the apply of the plan in the directory will need, for the package that `packPlan` makes. Fails if there is no room for the
  * modules. If there is none for what planning made since `before`, the log says so, because most plans can be applied without.
+ * `broughtModules` are the modules as `init` left them.
  */
-export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory, root }: Provisioned, before: Marks) {
+export const packCarried = Effect.fn("CarriedFiles.pack")(function*(
+  { directory, root }: Provisioned,
+  before: Marks,
+  broughtModules: Marks
+) {
   const { line } = yield* Log
   const { dataDirectory, privateDirectory } = yield* Settings
   const sizes = yield* Effect.forEach(
@@ -101,15 +120,16 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     wanted: isNoHistory,
     isKept: () => true,
     obstacle: () => undefined,
-    what: "the modules of the configuration",
+    what: whatModules,
     refused: modulesNotKept
   }
-  const { size } = yield* packTree(modules, join(privateDirectory, modulesArchive), { bytes: roomBytes, left })
+  const { list, size } = yield* packTree(modules, join(privateDirectory, modulesArchive), { bytes: roomBytes, left })
+  yield* Effect.forEach(linesOf(list.filter(isOther(broughtModules)), broughtModules, ".terraform/modules/"), line, { discard: true })
   const made: PackedPart = {
     root,
     from: [],
     wanted: mayBeMade(directory),
-    isKept: (found) => found.type === "Directory" ? !before.has(pathOf(found)) : before.get(pathOf(found))?.mark !== found.mark,
+    isKept: isOther(before),
     obstacle: otherKind(before),
     what: whatWasMade.toLowerCase(),
     refused: notKept(whatWasMade, "its apply runs without them")

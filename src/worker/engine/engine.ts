@@ -47,6 +47,8 @@ const nobody: Listener = { line: () => {}, end: () => {} }
 
 /** The most output that is captured: more than the JSON of a plan with ten thousand resources. */
 const captureBytes = 32 * 1024 * 1024
+/** The most of the runner's environment that is read: Linux starts no program with more, unless its stack may be larger than usual. */
+const environMebibytes = 2
 /** The longest line, in bytes, that may tell an effect; longer ones are skipped. */
 const longestLine = 64 * 1024
 
@@ -160,7 +162,7 @@ export class Engine extends Context.Service<Engine, {
         const name = names.find((name) => said.startsWith(`${name}\n`))
         if (name === undefined) return yield* noneOf(names)
         const version = yield* versionOf(name, said)
-        if (environEnd === 0) return yield* untold
+        if (environEnd === 0 || environEnd > environMebibytes * 1024 ** 2) return yield* untold
         return { engine: { name, version }, variables: engineVariables(told.slice(0, environEnd), place.env) }
       })
 
@@ -190,7 +192,7 @@ const noneOf = (names: ReadonlyArray<EngineName>): StageFailed => {
 }
 
 const untold = invalid(
-  "The worker cannot read the runner's environment, on which a plan depends; use a runner image that has cat, in a container that has /proc."
+  `The worker cannot read the runner's environment, on which a plan depends; use a runner image that has cat, in a container that has /proc, and no more than ${environMebibytes} MiB of environment.`
 )
 
 const versionOf = (engine: EngineName, said: string): Effect.Effect<string, StageFailed> => {

@@ -9,7 +9,8 @@ import { unknownOption } from "../../core/task/unknown-option.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/agent-task.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
-import { marksOf, packCarried } from "../backing/carried-files.ts"
+import { type Marks, marksOf, packCarried } from "../backing/carried-files.ts"
+import { tellEncryptionCommands } from "../backing/encryption-commands.ts"
 import { tellUnusedBackend } from "../backing/unused-backend.ts"
 import { Engine, type Workplace } from "../engine/engine.ts"
 import { Log } from "../engine/log-shipper.ts"
@@ -52,12 +53,13 @@ export const prepare = Effect.fnUntraced(
     yield* introduce(spec, engine, variables.shown)
     if (Option.isNone(approved)) yield* refuseToPlanNothing(spec, place, engine)
     yield* learn(facts, yield* untilStopped(tellUnusedBackend(spec, place, backing.sealing.state)))
+    const told = yield* untilStopped(tellEncryptionCommands(place, variables.env))
     const sealNow = sealOf(place, engine, variables, backing.sealing)
     const asApproved = untilStopped(
       Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
     )
     yield* asApproved
-    const keepThePlan = yield* keepingOf(spec, backing, place, sealNow)
+    const keepThePlan = yield* keepingOf(spec, backing, place, sealNow, tellEncryptionCommands(place, variables.env, told))
     const mirrors = yield* providerMirrors(folders.temporary, env)
     const workplace: Workplace = { engine: engine.name, directory: place.path, env }
     const commands = stageCommands({
@@ -72,15 +74,22 @@ export const prepare = Effect.fnUntraced(
 )
 
 /**
- * Notes what is in the configuration before a plan that is to be kept. Returns an effect that keeps the plan with what its apply will need,
- * sealed as it all is by then, and gives the digest that an approval names.
+ * Notes what is in the configuration before a plan that is to be kept. Returns what keeps the plan with what its apply will need, sealed as it
+ * all is by then, from the modules as `init` left them, and gives the digest that an approval names. `tellMade` tells what planning made.
  */
 const keepingOf = Effect.fnUntraced(
-  function*<R>({ stage }: AgentTaskSpec, { keepPlan }: Backing, place: Provisioned, sealNow: Effect.Effect<Seal, StageFailed, R>) {
+  function*<R, R2>(
+    { stage }: AgentTaskSpec,
+    { keepPlan }: Backing,
+    place: Provisioned,
+    sealNow: Effect.Effect<Seal, StageFailed, R>,
+    tellMade: Effect.Effect<unknown, StageFailed, R2>
+  ) {
     if (stage !== "plan" || Option.isNone(keepPlan)) return Option.none()
     const before = yield* untilStopped(marksOf(place.root))
-    return Option.some(Effect.gen(function*() {
-      yield* untilStopped(packCarried(place, before))
+    return Option.some(Effect.fnUntraced(function*(broughtModules: Marks) {
+      yield* untilStopped(packCarried(place, before, broughtModules))
+      yield* untilStopped(tellMade)
       return yield* untilStopped(Effect.flatMap(sealNow, (seal) => keepPlan.value(place, seal)))
     }))
   }

@@ -1,5 +1,5 @@
 // Gives the engine the provider mirrors of the values, with their tokens, while it fetches providers.
-// Invariant: the file with the tokens exists only during `init`, so that no provider's code can read it; a file that the task sets wins.
+// Invariant: the file with the tokens exists only during `init`, so that no provider reads it (but docs/security.md); one of the task wins.
 // Used by worker/stage/preparation.ts.
 import { Effect, Option, Redacted, Schema } from "effect"
 import { join } from "node:path"

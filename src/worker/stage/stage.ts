@@ -15,6 +15,7 @@ import { harmless } from "../../core/text/sentence.ts"
 import { type AgentTaskSpec, mutates } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing } from "../backing/backing.ts"
+import { type Marks, marksOfModules } from "../backing/carried-files.ts"
 import { erroredState } from "../backing/saved-by-hand.ts"
 import { printToStdout } from "../engine/container-output.ts"
 import { Engine, execLoopFailure, type Workplace } from "../engine/engine.ts"
@@ -95,6 +96,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   const journal = yield* makeJournal(yield* Log, backing.sendJournal)
   const parts = { backing, journal, facts }
   const settlement = makeSettlement({ ...parts, onlyDestroys: spec.stage === "destroy" })
+  let broughtModules: Marks = new Map()
   for (const command of commands) {
     if (command.subcommand !== "init") yield* backing.mayRun(command, engineDirectory, workspaceOf(engine, workplace))
     if (command.mutates) {
@@ -107,9 +109,10 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     const done = yield* Effect.exit(command.subcommand === "init" ? retried(run) : run)
     if (command.mutates) yield* settlement.after(done, place)
     const captured = yield* done
+    if (command.subcommand === "init" && Option.isSome(keepThePlan)) broughtModules = yield* untilStopped(marksOfModules)
     if (command.subcommand === "show") yield* learnPlanned(plannedOf(spec, captured), variables, parts)
   }
-  if (Option.isSome(keepThePlan)) yield* learn(facts, { planDigest: yield* keepThePlan.value })
+  if (Option.isSome(keepThePlan)) yield* learn(facts, { planDigest: yield* keepThePlan.value(broughtModules) })
   return {
     outcome: "succeeded",
     reason: "Completed",

@@ -89,6 +89,14 @@ describe("statePlace", () => {
     expect(statePlace(Option.none(), claims)).toEqual(Option.none())
     expect(statePlace(Option.some("{"), claims)).toEqual(Option.none())
   })
+
+  it.each([
+    { given: "nested too deeply to be written again", value: `${"[".repeat(5000)}${"]".repeat(5000)}` },
+    { given: "of more values than a backend has", value: JSON.stringify(Array(10_000).fill(0)) }
+  ])(
+    "is none for a note that is $given",
+    ({ value }) => expect(statePlace(Option.some(`{"backend": {"type": "s3", "config": {"a": ${value}}}}`), claims)).toEqual(Option.none())
+  )
 })
 
 describe("poolStateTrouble", () => {

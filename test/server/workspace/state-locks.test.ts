@@ -15,6 +15,25 @@ describe("a lock", () => {
       expect((yield* applier.as("POST", taskPath.lock, info(64 * 1024))).status).toBe(200)
     }))
 
+  it.live("has nothing in its texts that a terminal obeys, since clients print them as they are, and no such ID", () =>
+    Effect.gen(function*() {
+      const { address, applier } = yield* applying
+      const texts = (control: string) => ({ Who: `a${control}b`, Info: `c${control}d`, Operation: "Apply", Created: `${control}2026` })
+      for (const ID of ["a\u001b[2J", "a\nb", "a\u202eb"]) {
+        expect((yield* applier.as("POST", taskPath.lock, { ID })).json).toMatchObject({ error: "invalid" })
+        expect((yield* ask(address, userToken, "PUT", { ID })).status).toBe(422)
+      }
+      expect((yield* applier.as("POST", taskPath.lock, { ID: "a", ...texts("\u001b]0;title\u0007") })).status).toBe(200)
+      expect((yield* applier.lock("b")).json).toMatchObject({
+        ID: "a",
+        ...texts("]0;title"),
+        message: expect.stringContaining("a]0;titleb")
+      })
+      expect((yield* applier.as("POST", taskPath.unlock, { ID: "a" })).status).toBe(200)
+      expect((yield* ask(address, userToken, "PUT", { ID: "p", ...texts("\u202e") })).status).toBe(200)
+      expect((yield* applier.lock("b")).json).toMatchObject({ ID: "p", ...texts("") })
+    }))
+
   it.live("is given again to who has it, refused to others with its holder, and raises the epoch each time", () =>
     Effect.gen(function*() {
       const { address, applier } = yield* applying

@@ -15,7 +15,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { dirname, join } from "node:path"
-import { bringCarried, marksOf, packCarried } from "../../../src/worker/backing/carried-files.ts"
+import { bringCarried, marksOf, marksOfModules, packCarried } from "../../../src/worker/backing/carried-files.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
@@ -46,13 +46,14 @@ const podAt = Effect.gen(function*() {
     at,
     write,
     told: () => told.filter((line) => line !== ""),
-    pack: Effect.provide(packCarried(configuration, new Map()), settings),
-    /** Packs what `planning` leaves in the configuration. */
+    pack: Effect.provide(packCarried(configuration, new Map(), new Map()), settings),
+    /** Packs what `planning` leaves in the configuration and its modules. */
     packAfter: (planning: () => void) =>
-      Effect.flatMap(
-        marksOf(root),
-        (before) => Effect.andThen(Effect.sync(planning), Effect.provide(packCarried(configuration, before), settings))
-      ),
+      Effect.gen(function*() {
+        const [before, modules] = [yield* marksOf(root), yield* marksOfModules]
+        planning()
+        yield* packCarried(configuration, before, modules)
+      }).pipe(Effect.provide(settings)),
     unpack: Effect.provide(bringCarried(root), settings)
   }
 })
@@ -94,6 +95,22 @@ describe("the modules of a plan", () => {
       expect(readlinkSync(join(modules, "vpc"))).toBe("/opt/modules/vpc")
       expect(lstatSync(join(modules, "m/deep/run.sh")).mode & 0o777).toBe(0o770)
       expect(lstatSync(join(modules, "m/main.tf")).mode & 0o777).toBe(0o660)
+    }))
+
+  it.effect("are named to who approves the plan where planning changed or made one of their files", () =>
+    Effect.gen(function*() {
+      const here = yield* podAt
+      for (const name of ["main.tf", "run.sh"]) here.write(`engine/modules/m/${name}`, "brought")
+      here.write("engine/modules/m/.git/HEAD", "ref")
+      yield* here.packAfter(() => {
+        here.write("engine/modules/m/run.sh", "planned")
+        here.write("engine/modules/m/.git/HEAD", "fer")
+        here.write("engine/modules/m/lambda.zip", "zip")
+      })
+      expect(here.told()).toEqual([
+        "Planning changed these files of the configuration, and its apply gets them as they are now: .terraform/modules/m/run.sh",
+        "Kept with the plan for its apply, since planning made them: .terraform/modules/m/lambda.zip"
+      ])
     }))
 
   it.effect("refuse the plan in one sentence when there is no room for them in its package", () =>

@@ -216,7 +216,7 @@ describe("a kept plan", () => {
       const keep = Effect.gen(function*() {
         const root = yield* openFolder(join(plan, "work"))
         const provisioned = { root, directory: [], path: join(plan, "work") }
-        yield* packCarried(provisioned, yield* marksOf(root))
+        yield* packCarried(provisioned, yield* marksOf(root), new Map())
         return yield* keepPlan(workspace)(provisioned, seal())
       }).pipe(Effect.provide(Layer.provideMerge(silent, podOn(plan))))
       const bring = Effect.fnUntraced(function*(digest: Sha256) {

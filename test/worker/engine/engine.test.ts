@@ -46,7 +46,7 @@ const found = (
     const execLoop = ExecLoop.of({
       run: ({ argv: [program, ...args] }) =>
         Effect.sync(() => {
-          const { status, stdout } = spawnSync(program, args, { env: { ...environment, PATH: place } })
+          const { status, stdout } = spawnSync(program, args, { env: { ...environment, PATH: place }, maxBuffer: Infinity })
           return {
             output: Stream.make({ stream: "stdout" as const, bytes: stdout ?? new Uint8Array() }),
             events: Stream.empty,
@@ -86,9 +86,12 @@ describe("the engine of a stage", () => {
       )
   )
 
-  it.effect("is not used by a runner whose variables nobody could tell", () =>
+  it.effect.each([
+    { given: "nobody could tell", cat: "#!/bin/sh\nexit 1\n" },
+    { given: "are more than any program has", cat: "#!/bin/sh\n/usr/bin/head -c 2097153 /dev/zero\n" }
+  ])("is not used by a runner whose variables $given", ({ cat }) =>
     Effect.map(
-      Effect.flip(found(undefined, { tofu: "1.12.6", cat: "#!/bin/sh\nexit 1\n" })),
+      Effect.flip(found(undefined, { tofu: "1.12.6", cat })),
       (failure) =>
         expect(failure).toMatchObject({
           reason: "InvalidConfiguration",

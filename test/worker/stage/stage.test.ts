@@ -1,5 +1,5 @@
-// What a stage tells of its plan before it goes on, that it hears a stop while it waits, in what environment its engine works, and that nothing
-// it tells at its end has a secret in it.
+// What a stage tells of its plan before it goes on, and of what no plan shows; that it hears a stop while it waits; in what environment its
+// engine works; and that nothing it tells at its end has a secret in it.
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
@@ -51,6 +51,33 @@ describe("a plan that is too large to be read", () => {
       expect(told.join("")).toContain("larger than the worker reads")
     }))
 })
+
+describe("a plan that is kept", () =>
+  it.live("names what no plan shows: commands of the configuration before any runs, and what planning did to it and its modules", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const external = `terraform {\n  encryption {\n    key_provider "external" "k" {\n    }\n  }\n}\n`
+      api.archive = tarGz({ "main.tf": external })
+      const engine = `#!/bin/sh
+[ "$1" = version ] && echo '{"terraform_version": "1.12.6"}' && exit
+case $1 in
+init) mkdir -p "$TF_DATA_DIR/modules/m" && echo '{"backend":{"type":"http","config":{}}}' >"$TF_DATA_DIR/terraform.tfstate"
+  for name in a b; do echo brought >"$TF_DATA_DIR/modules/m/$name.sh"; done ;;
+plan) echo planned >"$TF_DATA_DIR/modules/m/b.sh" && cp main.tf made.tf && echo plan >plan.tfplan && echo >.terraform.lock.hcl ;;
+esac
+`
+      const { log, status } = yield* ran(poolTask(api, "plan"), { tofu: engine }, (here) => token(here, api))
+      expect(status.reason, log()).toBe("Completed")
+      const lines = text(api.log).split("\n").filter((line) => /^(?:Planning|Kept|This|\$)|\$ tofu/u.test(line))
+      expect(lines).toEqual([
+        expect.stringMatching(/^This may run commands .*: key_provider external in main\.tf$/u),
+        expect.stringContaining("tofu init"),
+        expect.stringContaining("tofu plan"),
+        expect.stringMatching(/^Planning changed .*: \.terraform\/modules\/m\/b\.sh$/u),
+        expect.stringMatching(/^Kept with the plan .*: made\.tf$/u),
+        expect.stringMatching(/^This may run commands .*: key_provider external in made\.tf$/u)
+      ])
+    })))
 
 describe("a stage with an option that only a newer version knows", () =>
   it.live.each([

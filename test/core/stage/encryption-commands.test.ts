@@ -1,0 +1,60 @@
+// Which files make an engine run commands that no plan shows. Each form that counts was run by OpenTofu 1.12.6.
+import { describe, expect, it } from "@effect/vitest"
+import { commandIn, commandInVariable, runsCommands } from "../../../src/core/stage/encryption-commands.ts"
+
+const hcl = (inside: string) => `terraform {\n  encryption {\n    ${inside}\n  }\n}\n`
+const json = (encryption: string) => `{"terraform": {"encryption": ${encryption}}}`
+const external = `key_provider "external" "k" { command = ["./run.sh"] }`
+
+describe("commandIn", () => {
+  it.each([
+    { given: "a key provider", text: external, found: "key_provider external" },
+    { given: "a method", text: `method "external" "m" {\n encrypt_command = ["a"]\n}`, found: "method external" },
+    { given: "one whose type is escaped", text: external.replace("external", "ext\\u0065rnal"), found: "key_provider ext\\u0065rnal" },
+    { given: "one without quotes", text: `key_provider external k {`, found: "key_provider external" },
+    { given: "one without blanks", text: `method"external""m"{`, found: "method external" },
+    { given: "one of an engine that is not known yet", text: `key_provider "shell" "k" {`, found: "key_provider shell" },
+    { given: "one after another", text: `key_provider "pbkdf2" "a" {\n}\n${external}`, found: "key_provider external" },
+    { given: "one in comments", text: `/* /* */ key_provider /*\n*/"external" /* { */ k /*\n*/ {`, found: "key_provider" },
+    { given: "one with a comment after its type", text: `key_provider "external" /*\n*/ "k" {`, found: "key_provider external" },
+    {
+      given: "a file with a credential_process",
+      text: `key_provider "aws_kms" "k" {\n  shared_config_files = ["./aws"]\n}`,
+      found: "key_provider aws_kms"
+    }
+  ])("finds $given", ({ found, text }) => {
+    expect(commandIn("main.tofu", hcl(text))).toBe(found)
+    expect(commandInVariable(text)).toBe(found)
+  })
+
+  it.each([
+    { given: "a key provider", text: `{"key_provider": {"external": {"k": {}}}}`, found: "external" },
+    { given: "one that is escaped", text: `{"key_\\u0070rovider": [{"ext\\u0065rnal": {}}]}`, found: "external" },
+    { given: "one whose key comes twice", text: `{"method": {"external": {}}, "method": {"aes_gcm": {}}}`, found: "external" },
+    { given: "a file", text: `{"key_provider": {"aws_kms": {"k": {"shared\\u005fcredentials_files": []}}}}`, found: "aws_kms" }
+  ])("finds in JSON $given", ({ found, text }) => {
+    expect(commandIn("main.tf.json", json(text))).toBe(found)
+    expect(commandInVariable(text)).toBe(found)
+  })
+
+  it.each([
+    { given: "what runs nothing", text: hcl(`key_provider "pbkdf2" "k" {\n}\nmethod aes_gcm m {\n  keys = key_provider.pbkdf2.k\n}`) },
+    { given: "keys in a cloud", text: hcl(`key_provider "aws_kms" "k" {\n  profile = "p"\n}\nstate {\n  method = method.aes_gcm.m\n}`) },
+    { given: "no encryption", text: `resource "a" "b" {\n  method "external" "m" {\n  }\n}\n` },
+    { given: "a word", text: `${hcl(`method "unencrypted" "m" {\n}`)}variable "method" { default = 1 }\n# the method is in x\n` },
+    { given: "JSON that runs nothing", text: json(`{"key_provider": {"pbkdf2": {}}}`), name: "main.tf.json" },
+    { given: "a data source in JSON", text: `{"data": {"external": {"a": {}}}}`, name: "main.tf.json" }
+  ])("finds nothing in $given", ({ name = "main.tf", text }) => expect(commandIn(name, text)).toBeUndefined())
+
+  it("needs no longer than a moment for a text that is made to last", () => {
+    const begun = performance.now()
+    for (const part of ["key_provider a ", "method /", "key_provider", "method \"", "encryption ", "{\n", "method\t{", "\\u006"]) {
+      commandInVariable(part.repeat(2 ** 20 / part.length))
+      commandIn("main.tf", part.repeat(2 ** 20 / part.length))
+    }
+    expect(performance.now() - begun).toBeLessThan(5000)
+  })
+})
+
+it("are named five at most", () =>
+  expect(runsCommands(["a", "b", "c", "d", "e", "f"])).toMatch(/ and no plan shows them: a, b, c, d, e and 1 more$/u))
