@@ -56,18 +56,16 @@ const inTwoNamespaces = ({ namespace, taskNamespace }: ResolvedConfig, { closed 
     )
     : Effect.void
 
-/** Fails if the base makes other namespaces than the overlay has: those may be another installation's, and would go with this one. */
-const inMadeNamespaces = ({ from, to }: Overlay, { namespaces }: Contents): Effect.Effect<void, BadInput> => {
-  const [made, own] = [from, to].map(({ config }) => [...new Set([config.namespace, config.taskNamespace])].join(" and "))
-  return namespaces && made !== own
+/** Fails if the base makes another namespace than the overlay's: that may be another installation's, and would go with this one. */
+const inMadeNamespace = ({ from: { config: made }, to: { config } }: Overlay, { namespaces }: Contents): Effect.Effect<void, BadInput> =>
+  namespaces && made.namespace !== config.namespace
     ? Effect.fail(
       new BadInput({
         message:
-          `The base makes the namespaces ${made}, by component namespaces, and this overlay is in ${own}, so that its removal would delete those, which may be another installation's; name a base without that component ("Other names" in kustomize/README.md).`
+          `The base makes the namespaces ${made.namespace} and ${made.taskNamespace}, by component namespaces, and this overlay is in ${config.namespace}, so that its removal would delete those, which may be another installation's; name a base without that component ("Other names" in kustomize/README.md).`
       })
     )
     : Effect.void
-}
 
 /** Returns a hint about a server that the overlay has in another namespace, if the values do not say where it is. */
 const whereServerIs = ({ from, to: { config } }: Overlay, { server }: Contents, url: string): ReadonlyArray<string> =>
@@ -131,7 +129,7 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
   yield* accountsApart(made.to.config)
   yield* misread(made.to.config)
   yield* inTwoNamespaces(made.to.config, contents)
-  yield* inMadeNamespaces(made, contents)
+  yield* inMadeNamespace(made, contents)
   const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
   const { namespace: ofController, taskNamespace } = made.to.config
