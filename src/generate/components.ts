@@ -63,7 +63,7 @@ const persistence: Component = {
   does:
     "Mounts one volume that the Pods of all tasks share. It holds states that the server did not take, encrypted; nothing uses it as a cache of providers and engines yet.",
   adapt: [
-    "Needs a storage class with ReadWriteMany; where that is not the default one, patch the PersistentVolumeClaim agent-job-cache. A cluster of one node may do with ReadWriteOnce.",
+    "Needs a storage class with ReadWriteMany; where that is not the default one, patch the PersistentVolumeClaim agent-job-cache. A cluster of one node may do with ReadWriteOnce. Under Argo CD, one whose volumeBindingMode is WaitForFirstConsumer needs its tasks in an Application of their own.",
     "When this leaves Git, Flux and Argo CD leave the claim, since it may have the only copy of a state: see docs/state.md before you delete it."
   ],
   layer: componentLayers.persistence

@@ -25,6 +25,12 @@ const deployment = Effect.gen(function*() {
 })
 const image = Effect.map(deployment, (_) => String(at(_, "spec", "template", "spec", "containers", 0, "image")))
 
+const namespacesStay = Effect.gen(function*() {
+  for (const name of [productNamespace, taskNamespace]) {
+    expect((yield* (yield* Kubernetes).get(namespaces, { name })).metadata).not.toHaveProperty("deletionTimestamp")
+  }
+})
+
 const suspend = (name: string, suspended: boolean) =>
   kubectl(["-n", fluxNamespace, "patch", `kustomization/${name}`, "--type=merge", `--patch={"spec":{"suspend":${suspended}}}`])
 
@@ -265,6 +271,16 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       expect(yield* image).toBe("registry.example.com/mirror/agent-job:0.1.0")
     }))
 
+  it.effect("leaves the namespaces, and with them every state, when their component leaves an overlay", () =>
+    Effect.gen(function*() {
+      const { publish, read, write } = yield* Flux
+      const [file, listed] = ["kustomize/overlays/agent/kustomization.yaml", "  - ../../components/namespaces\n"]
+      expect(read(file)).toContain(listed)
+      write(file, read(file).replace(listed, ""))
+      yield* becomes("agent-job", "ReconciliationSucceeded", yield* publish)
+      yield* namespacesStay
+    }))
+
   it.effect("removes the platform, but not what a running apply needs until it is over, and never the namespaces", () =>
     Effect.gen(function*() {
       const kubernetes = yield* Kubernetes
@@ -280,9 +296,7 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       yield* until("the removal", isThere(kustomizations, "agent-job", fluxNamespace), (there) => !there)
       expect(yield* isThere(serviceAccounts, "agent-job-task", taskNamespace)).toBe(false)
       expect((yield* task("of-somebody")).status.phase).toBe("Succeeded")
-      for (const name of [productNamespace, taskNamespace]) {
-        expect((yield* kubernetes.get(namespaces, { name })).metadata.deletionTimestamp).toBeUndefined()
-      }
+      yield* namespacesStay
     }))
 
   it.effect("never removes the CRD: not with its Kustomization, not with one that has everything, and by hand only for who insists", () =>

@@ -53,12 +53,9 @@ describe("kustomize", () => {
 
 describe("an overlay", () => {
   it.each(overlays)("%s holds its Pods to Pod Security restricted", async (path) => {
-    const labels = (await build(path)).filter(({ kind }) => kind === "Namespace").map(({ metadata }) => metadata)
-    expect(labels).toEqual(
-      ["agent-job", "agent-job-tasks"].map((name) => ({
-        name,
-        labels: expect.objectContaining({ "pod-security.kubernetes.io/enforce": "restricted" })
-      }))
+    const labels = { "pod-security.kubernetes.io/enforce": "restricted" }
+    expect((await build(path)).filter(({ kind }) => kind === "Namespace")).toMatchObject(
+      ["agent-job", "agent-job-tasks"].map((name) => ({ metadata: { name, labels } }))
     )
   })
 
@@ -146,14 +143,16 @@ describe("an overlay", () => {
     expect(objects).toEqual((await build(overlay)).filter(({ kind }) => kind !== "CustomResourceDefinition"))
   })
 
-  it.each(["kustomize/base", "flux/platform/crds", "kustomize/argo-cd/standalone"])(
-    "does not take the definition of AgentTask, and all tasks, out of the cluster when it leaves Git: %s",
+  it.each(["kustomize/base", "flux/platform/crds", "kustomize/argo-cd/standalone", ...overlays])(
+    "does not take the definition of AgentTask, and all tasks, or a namespace out of the cluster when it leaves Git: %s",
     async (folder) => {
-      const [definition] = (await build(folder)).filter(({ kind }) => kind === "CustomResourceDefinition")
-      expect(definition?.metadata.annotations).toMatchObject({
+      const ofCluster = (await build(folder)).filter(({ kind }) => kind === "CustomResourceDefinition" || kind === "Namespace")
+      const kept = {
         "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
         "kustomize.toolkit.fluxcd.io/prune": "disabled"
-      })
+      }
+      for (const { metadata: { annotations } } of ofCluster) expect(annotations).toMatchObject(kept)
+      expect(ofCluster).not.toEqual([])
     }
   )
 

@@ -1,12 +1,13 @@
 // Finds out which components are beside a base, which are in it, and so what it sets, whether it closes all egress, and what its server speaks.
-// What is not on this machine is judged by its name.
+// What is not on this machine is judged by its name. One with a values.yaml of its own is refused.
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
 import { Effect, Option, Schema } from "effect"
 import { readFileSync, realpathSync } from "node:fs"
 import { resolve } from "node:path"
 import { parse } from "yaml"
+import { configMapName } from "../../core/manifest/installation/config-map.ts"
 import type { Options } from "../../core/overlay/overlay.ts"
-import { layersOf, shippedComponents } from "../../core/overlay/shipped.ts"
+import { layersOf, shippedComponents, shippedRelease } from "../../core/overlay/shipped.ts"
 import type { Tree } from "../../schema/document/layers.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import { shownPath } from "../files/input.ts"
@@ -27,16 +28,29 @@ const reading = <A>(folder: string, read: () => A): Effect.Effect<A, BadInput> =
   })
 
 const List = Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String)))
-const decoded = Schema.decodeUnknownOption(Schema.Struct({ resources: List, components: List, bases: List }))
+const Generator = Schema.Struct({ name: Schema.optionalKey(Schema.String), files: List, literals: List })
+const Kustomization = Schema.Struct({
+  resources: List,
+  components: List,
+  bases: List,
+  configMapGenerator: Schema.optionalKey(Schema.NullOr(Schema.Array(Generator)))
+})
+const decoded = Schema.decodeUnknownOption(Kustomization)
 
 const parsed = Option.liftThrowable((text: string): unknown => parse(text))
 
-/** Returns the resources, components and bases that a kustomization lists: none if it is invalid, because kustomize refuses it too. */
-const listedIn = (text: string): ReadonlyArray<string> =>
-  Option.match(Option.flatMap(parsed(text), decoded), {
-    onNone: () => [],
-    onSome: (lists) => Object.values(lists).flatMap((list) => list ?? [])
-  })
+/** Returns what is read of a kustomization: nothing if it is invalid, because kustomize refuses it too. */
+const read = (text: string): typeof Kustomization.Type => Option.getOrElse(Option.flatMap(parsed(text), decoded), () => ({}))
+
+const listedIn = ({ bases, components, resources }: typeof Kustomization.Type): ReadonlyArray<string> =>
+  [resources, components, bases].flatMap((list) => list ?? [])
+
+/** Reports whether it gives the controller's ConfigMap a values.yaml: that of an overlay over it takes its place as a whole. */
+const hasValues = ({ configMapGenerator }: typeof Kustomization.Type): boolean =>
+  (configMapGenerator ?? []).some(({ files, literals, name }) =>
+    name === configMapName(shippedRelease) &&
+    [files, literals].flat().some((_) => /^(values\.yaml=|([^=]*\/)?values\.yaml$)/u.test(_ ?? ""))
+  )
 
 const agent = ["namespaces", "admission", "no-ingress", "pool"]
 const production = [...agent, "ha", "quota", "restricted-egress", "separate-users"]
@@ -78,8 +92,15 @@ const foundIn = (reference: string, from: string, seen = new Set<string>()): Eff
     const here = [folder, place].flatMap(componentAt)
     if (seen.has(place)) return here
     seen.add(place)
-    const text = yield* reading(folder, () => readFileSync(kustomization, "utf8"))
-    const below = yield* Effect.forEach(listedIn(text), (listed) => foundIn(listed, place, seen))
+    const kustomized = read(yield* reading(folder, () => readFileSync(kustomization, "utf8")))
+    if (hasValues(kustomized)) {
+      return yield* new BadInput({
+        message: `The base has a values.yaml in ${
+          shownPath(folder)
+        }, which that of this overlay would replace as a whole; name the base below it with --base, and give that file to agent-job overlay with --values too.`
+      })
+    }
+    const below = yield* Effect.forEach(listedIn(kustomized), (listed) => foundIn(listed, place, seen))
     return here.concat(...below)
   })
 
@@ -88,6 +109,8 @@ const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folde
 /** What a base contains, and what its layers set where the values say nothing: nothing if it is the base alone, as overlays always were. */
 export interface Contents extends Required<Pick<Options, "available" | "closed" | "present" | "server">> {
   readonly layers: ReadonlyArray<Tree>
+  /** Whether it makes the shipped namespaces, by component namespaces. */
+  readonly namespaces: boolean
 }
 
 /** Returns the shipped components beside the base, and what is in it. Its reference is resolved from `out`, the overlay. */
@@ -104,6 +127,7 @@ export const contentsOf = Effect.fnUntraced(function*({ reference }: Base, out: 
     ),
     present,
     layers: found.size === 0 ? [] : layersOf(present),
+    namespaces: found.has("namespaces"),
     closed: found.has("restricted-egress"),
     server: !found.has("server") ? "none" : found.has("server-tls") ? "https" : "http"
   }

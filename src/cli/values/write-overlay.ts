@@ -2,9 +2,10 @@
 // Invariant: a secret that the values have in the clear and that is recognised, by name or form, is in no file, or is named to the user.
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
 import { Effect, Record, Result } from "effect"
+import { serverName } from "../../core/manifest/server-names.ts"
 import { type InlineSecret, readersOf, secretsLeft, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
 import { misreadName } from "../../core/overlay/identity.ts"
-import { missingSecret, overlay } from "../../core/overlay/overlay.ts"
+import { missingSecret, type Overlay, overlay } from "../../core/overlay/overlay.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { makeSecret } from "../../core/text/make-secret.ts"
 import { shellWord } from "../../core/text/shell-word.ts"
@@ -54,6 +55,27 @@ const inTwoNamespaces = ({ namespace, taskNamespace }: ResolvedConfig, { closed 
       })
     )
     : Effect.void
+
+/** Fails if the base makes another namespace than the overlay's: that may be another installation's, and would go with this one. */
+const inMadeNamespace = ({ from: { config: made }, to: { config } }: Overlay, { namespaces }: Contents): Effect.Effect<void, BadInput> =>
+  namespaces && made.namespace !== config.namespace
+    ? Effect.fail(
+      new BadInput({
+        message:
+          `The base makes the namespaces ${made.namespace} and ${made.taskNamespace}, by component namespaces, and this overlay is in ${config.namespace}, so that its removal would delete those, which may be another installation's; name a base without that component ("Other names" in kustomize/README.md).`
+      })
+    )
+    : Effect.void
+
+/** Returns a hint about a server that the overlay has in another namespace, if the values do not say where it is. */
+const whereServerIs = ({ from, to: { config } }: Overlay, { server }: Contents, url: string): ReadonlyArray<string> =>
+  server === "none" || config.namespace === from.config.namespace || url !== ""
+    ? []
+    : [
+      `Its server is in namespace ${config.namespace}, where it begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address, unless the base's pool has that: ${server}://${
+        serverName(from.config)
+      }.${config.namespace}.svc:8080`
+    ]
 
 const misread = (config: ResolvedConfig): Effect.Effect<void, BadInput> => {
   const found = misreadName(config)
@@ -107,6 +129,7 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
   yield* accountsApart(made.to.config)
   yield* misread(made.to.config)
   yield* inTwoNamespaces(made.to.config, contents)
+  yield* inMadeNamespace(made, contents)
   const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
   const { namespace: ofController, taskNamespace } = made.to.config
@@ -115,6 +138,6 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
     namespaces: [...new Set([ofController, taskNamespace])],
     secret: missingSecret(made),
     otherSecrets: toMake(secrets, made.to.config),
-    hints: [...whereTasksAre(taskNamespace), ...inClear(values)]
+    hints: [...whereTasksAre(taskNamespace), ...whereServerIs(made, contents, values.agent.url), ...inClear(values)]
   }
 })

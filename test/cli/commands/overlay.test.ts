@@ -296,6 +296,55 @@ describe("agent-job overlay", () => {
     ({ args, says }) => Effect.map(overlay({}, ...args), ({ code, error }) => expect([code, error]).toEqual([2, `error: ${says}\n`]))
   )
 
+  const otherNames = ["--name", "blue", "--namespace", "blue"]
+
+  it.live("refuses a base that makes another namespace than its own, which may be another installation's, and writes nothing", () =>
+    Effect.gen(function*() {
+      const { code, error } = yield* overlay(
+        { task: { namespace: "blue-tasks" } },
+        ...otherNames,
+        "--base",
+        "kustomize/overlays/standalone"
+      )
+      expect([code, error]).toEqual([
+        2,
+        "error: The base makes the namespaces agent-job and agent-job-tasks, by component namespaces, and this overlay is in blue, so that its removal would delete those, which may be another installation's; name a base without that component (\"Other names\" in kustomize/README.md).\n"
+      ])
+      expect(readdirSync(folder)).not.toContain("out")
+    }))
+
+  it.live.each([
+    { given: "a server in another namespace", values: {}, components: ["server"], args: otherNames, scheme: "http" },
+    { given: "one that speaks HTTPS", values: {}, components: ["server", "server-tls"], args: otherNames, scheme: "https" },
+    {
+      given: "its address in the values",
+      values: { agent: { token: "hunter2", url: "https://example.com" } },
+      components: ["server"],
+      args: otherNames,
+      scheme: undefined
+    },
+    { given: "no server in the base", values: {}, components: [], args: otherNames, scheme: undefined },
+    { given: "the server where it was", values: {}, components: ["server"], args: ["--name", "blue"], scheme: undefined }
+  ])(
+    "says what comes with a server in another namespace, and what does not: $given",
+    ({ args, components, scheme, values }) =>
+      Effect.gen(function*() {
+        mkdirSync(join(folder, "base"))
+        const at = (path: string) => `https://git.example.com/agent-job//kustomize/${path}?ref=v0.1.0`
+        const kustomization = { resources: [at("base")], components: components.map((_) => at(`components/${_}`)) }
+        writeFileSync(join(folder, "base/kustomization.yaml"), JSON.stringify(kustomization))
+        const { code, out: said } = yield* overlay(values, "--base", join(folder, "base"), ...args)
+        expect([code, said.split("\n").filter((_) => _.startsWith("Its server"))]).toEqual([
+          0,
+          scheme === undefined
+            ? []
+            : [
+              `Its server is in namespace blue, where it begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address, unless the base's pool has that: ${scheme}://agent-job-server.blue.svc:8080`
+            ]
+        ])
+      })
+  )
+
   it.live("refuses a base that lists what cannot be read, and writes nothing", () =>
     Effect.gen(function*() {
       for (const name of ["base", "team"]) mkdirSync(join(folder, name))

@@ -283,3 +283,28 @@ describe("a base that cannot be read", () => {
     expect(refusal("../base", { "base/kustomization.yaml": "" }, { "components/persistence/kustomization.yaml": "kustomization.yaml" }))
       .toContain(join(folder, "components/persistence")))
 })
+
+describe("a base with a values.yaml, which that of an overlay over it would replace as a whole", () => {
+  const mine = (generator: object): ByPath => ({
+    "mine/kustomization.yaml": "resources: [../team]",
+    "team/kustomization.yaml": JSON.stringify({ configMapGenerator: [{ name: "agent-job-config", behavior: "merge", ...generator }] })
+  })
+
+  it.each([
+    { files: ["values.yaml"] },
+    { files: ["team.yaml", "values/values.yaml"] },
+    { files: ["values.yaml=team.yaml"] },
+    { literals: ["values.yaml=agent: { url: https://server.example.com }"] }
+  ])("is refused, with the place and what to do: %j", (generator) =>
+    expect(refusal("../mine", mine(generator), {})).toBe(
+      `The base has a values.yaml in ${
+        join(folder, "team")
+      }, which that of this overlay would replace as a whole; name the base below it with --base, and give that file to agent-job overlay with --values too.`
+    ))
+
+  it.each([
+    { files: ["team.yaml"] },
+    { files: ["team.yaml=values.yaml", "my-values.yaml"], literals: null },
+    { name: "mine", files: ["values.yaml"] }
+  ])("is none where it has another name: %j", (generator) => expect(isClosed("../mine", mine(generator))).toBe(false))
+})

@@ -3,7 +3,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parse } from "yaml"
 import { baseReference } from "../../../src/cli/values/base-reference.ts"
@@ -41,12 +41,18 @@ const migrated = (base: Option.Option<string>, withoutCrd: boolean, more: object
   })
 
 it.live.each([
-  { base: "kustomize/base", namespace: "", isBeside: true },
-  { base: "kustomize/overlays/standalone", namespace: "agent-job-tasks", isBeside: false }
+  { components: [], namespace: "", isBeside: true },
+  { components: ["pool"], namespace: "agent-job-tasks", isBeside: false }
 ])(
-  "has the tasks of a release where the components of the base have theirs, and says so: over $base",
-  ({ base, isBeside, namespace }) =>
+  "has the tasks of a release where the components of the base have theirs, and says so: over one with $components",
+  ({ components, isBeside, namespace }) =>
     Effect.gen(function*() {
+      const [base, at] = [
+        yield* temporaryFolder("base"),
+        (path: string) => `https://git.example.com/agent-job//kustomize/${path}?ref=v0.1.0`
+      ]
+      const kustomization = { resources: [at("base")], components: components.map((_) => at(`components/${_}`)) }
+      writeFileSync(join(base, "kustomization.yaml"), JSON.stringify(kustomization))
       const { read } = yield* migrated(Option.some(base), false)
       expect(parse(read("values.yaml"))).toMatchObject({ task: { namespace } })
       expect(read("MIGRATION.md").includes("Tasks run in namespace scalr, beside the controller")).toBe(isBeside)

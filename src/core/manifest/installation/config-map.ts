@@ -6,7 +6,7 @@ import { isTree, type Tree } from "../../../schema/document/layers.ts"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { objectMetadata } from "../object-metadata.ts"
 
-export const configMapName = ({ name }: ResolvedConfig): string => `${name}-config`
+export const configMapName = ({ name }: Pick<ResolvedConfig, "name">): string => `${name}-config`
 
 const isBranch = (value: unknown): value is Tree => isTree(value) && Object.keys(value).length > 0
 const key = (name: string): string => /^[A-Za-z][\w./-]*$/u.test(name) ? name : JSON.stringify(name)
