@@ -1,6 +1,6 @@
 // What a Pod's state says about a stage: why it does not start or why it ended, by a reason of the closed list and the kubelet's message.
 // A Pod's phase or exit code never means success here.
-// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/ask, controller/reconcile/observe, controller/reconcile/workspace-holder, controller/world/job-ages and cli/cluster/draining.
+// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/ask, controller/reconcile/observe, controller/reconcile/warnings, controller/reconcile/workspace-holder, controller/world/job-ages and cli/cluster/draining.
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes/quota.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
@@ -115,6 +115,9 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
       return Option.none()
   }
 }
+
+/** Reports whether a warning says why something does not start. Those of a policy engine, a probe or the DNS must hide none that does. */
+export const isOfStart = (warning: Warning): boolean => Option.isSome(warningTrouble(warning, ""))
 
 /** Reports whether the Job is suspended. That is no failed start, because whoever suspended it, such as Kueue, resumes it in its turn. */
 export const isSuspended = ({ job }: Pick<StartSeen, "job">): boolean =>
