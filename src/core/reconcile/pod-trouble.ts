@@ -15,6 +15,8 @@ export interface Trouble {
   readonly message: string
   /** Whether waiting longer cannot help. */
   readonly final: boolean
+  /** Set if others end the wait, and the task can do nothing for it. */
+  readonly passes?: true
 }
 
 const trouble = (reason: Trouble["reason"], message: string, final = false): Trouble => ({ reason, message, final })
@@ -75,6 +77,20 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
     asked.map(({ limited, requested, resource }) => `${requested} of ${resource} (the quota allows ${limited})`).join(", ")
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
+/** How Kubernetes says that a webhook for Pods does not answer, or not as one should. One that denies a Pod has other words. */
+const silentWebhook = /^(?:\(combined from similar events\): )?Error creating: Internal error occurred: failed calling webhook /u
+
+/** Returns why no Pod can be made. */
+const notCreated = (message: string): Trouble => {
+  const never = quotaTooSmall(message)
+  if (never !== undefined) return trouble("Refused", tooSmall(never))
+  const said = whereToMake(inLine(message))
+  if (isOfQuota(message)) return { ...trouble("QuotaExceeded", `Kubernetes cannot create the Pod: ${said}`), passes: true }
+  return silentWebhook.test(message)
+    ? { ...trouble("Refused", `Kubernetes cannot create the Pod before a webhook answers; see whether that is up: ${said}`), passes: true }
+    : trouble("Refused", `Kubernetes cannot create the Pod: ${said}`)
+}
+
 /** How Kubernetes says that a volume has not left another node: in older versions, and since 2026. */
 const elsewhere = /^(?:Multi-Attach error|Waiting for detach)\b/u
 /**
@@ -90,14 +106,8 @@ const isElsewhere = ({ message, reason }: Warning): boolean => reason === "Faile
 const warningTrouble = ({ message, reason }: Warning, node: string): Option.Option<Trouble> => {
   const said = inLine(message)
   switch (reason) {
-    case "FailedCreate": {
-      const never = quotaTooSmall(message)
-      return Option.some(
-        never === undefined
-          ? trouble(isOfQuota(message) ? "QuotaExceeded" : "Refused", `Kubernetes cannot create the Pod: ${whereToMake(said)}`)
-          : trouble("Refused", tooSmall(never))
-      )
-    }
+    case "FailedCreate":
+      return Option.some(notCreated(message))
     case "FailedCreatePodSandBox":
     case "NetworkNotReady":
       return Option.some(trouble("JobCreated", `Node ${node} cannot set up the Pod yet: ${said}`))
@@ -140,8 +150,8 @@ export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<
   )
 }
 
-/** Reports whether the start waits for a quota. That is no failed start, because a quota has room again when others end. */
-export const waitsForQuota = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ reason }) => reason === "QuotaExceeded")
+/** Reports whether the start waits for room in a quota, or for a webhook to answer. That is no failed start, because others end the wait. */
+export const waitsForOthers = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ passes }) => passes === true)
 
 /** Reports whether the Pod waits for a node that can take it, or for a volume of it to leave another node. */
 export const waitsForNode = ({ job, pod, warning }: StartSeen): boolean =>
@@ -239,10 +249,10 @@ export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>):
   return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result${said}` }
 }
 
-/** Returns the failure reason for a start that is given up while it waits for `reason`. */
-const finalReason = (reason: Trouble["reason"]): FailureReason =>
+/** Returns the failure reason for a start that is given up in this trouble. */
+const finalReason = ({ passes, reason }: Trouble): FailureReason =>
   reason === "Refused"
-    ? "Denied"
+    ? passes === true ? "StartupTimeout" : "Denied"
     : reason === "JobCreated" || reason === "Unschedulable" || reason === "QuotaExceeded"
     ? "StartupTimeout"
     : reason
@@ -281,6 +291,6 @@ export const endOfStart = ({ job, pod, warning }: StartSeen): End => {
   if (isOver && (hasBegun || hasGone)) return end // whatever the Pod waited for
   return Option.match(troubleOfStart({ job, pod, warning }), {
     onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime(pod) },
-    onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
+    onSome: (trouble) => ({ reason: finalReason(trouble), message: trouble.message })
   })
 }

@@ -30,8 +30,8 @@ export interface JobWatched extends JobSeen {
   /** How long this process has known the Job. Its creation time is by the API server's clock, which may be far from ours. */
   readonly knownMillis: number
   /**
-   * How long the Pod may have been starting: 0 while a quota leaves no room for it or the Job is suspended, and counted anew once no node
-   * could take it, and again once one can. Once the Job is being deleted, how long that has taken.
+   * How long the Pod may have been starting: 0 while a quota or a webhook keeps it from being made or the Job is suspended, and counted
+   * anew once no node could take it, and again once one can. Once the Job is being deleted, how long that has taken.
    */
   readonly startingMillis: number
 }
