@@ -379,6 +379,7 @@ const pod = ({ kept, lastWords, pod, runner, worker }: Seed): Option.Option<PodS
     runner: container(runner),
     install: Option.none(),
     others: [],
+    turnOf: Option.none(),
     keptBy: kept && Option.exists(container(worker), ({ state }) => state === "terminated") ? ["istio-proxy"] : [],
     lastWords: lastWords && worker === "Completed" ? Option.some(success) : Option.none()
   })

@@ -268,12 +268,23 @@ export const nextToStart = ({ install, isSetUp, runner, worker }: PodSeen): Opti
     )
     : Option.none()
 
+/** Returns the container, if it is one of the values or a webhook, that the next one of ours waits for, and what for. */
+export const foreignTurn = (pod: PodSeen): Option.Option<string> =>
+  Option.map(
+    Option.filter(pod.turnOf, () => Option.isSome(nextToStart(pod))),
+    ({ name, until }) => `container ${name}, which the values or a webhook added, to ${until}`
+  )
+
 /** Names the node: if it fell silent before its Pod was ready, the Pod does not show that. */
 const notTakenInTime = (pod: Option.Option<PodSeen>): string => {
   if (Option.isNone(pod) || pod.value.node === "") {
     return "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
   }
   const { name, node } = pod.value
+  const turn = foreignTurn(pod.value)
+  if (Option.isSome(turn)) {
+    return `Pod ${name} did not start within task.startupTimeoutSeconds, because it waits for ${turn.value}; see the log of that container.`
+  }
   return Option.match(nextToStart(pod.value), {
     onNone: () =>
       `The worker in Pod ${name} did not take the task within task.startupTimeoutSeconds; see whether node ${node} answers, and what the events of Job and Pod say.`,

@@ -23,7 +23,7 @@ import {
   quotaPatienceMillis,
   withGivenUp
 } from "./launches.ts"
-import { endOfStart, longestStartMillis, nextToStart, troubleOfStart, waitsForOthers } from "./pod-trouble.ts"
+import { endOfStart, foreignTurn, longestStartMillis, nextToStart, troubleOfStart, waitsForOthers } from "./pod-trouble.ts"
 import {
   andThen,
   deleteJob,
@@ -157,9 +157,13 @@ const podStarting = (s: Seen, job: JobWatched): News => {
   const onNode = Option.map(
     Option.filter(s.pod, ({ node }) => node !== ""),
     (pod) => {
-      const next = Option.match(nextToStart(pod), {
-        onNone: () => "",
-        onSome: (container) => `, which may still be pulling the image of container ${container}`
+      const next = Option.match(foreignTurn(pod), {
+        onNone: () =>
+          Option.match(nextToStart(pod), {
+            onNone: () => "",
+            onSome: (container) => `, which may still be pulling the image of container ${container}`
+          }),
+        onSome: (turn) => ` and waits for ${turn}`
       })
       return jobMade(s, `its Pod ${pod.name} is starting on node ${pod.node}${next}`)
     }

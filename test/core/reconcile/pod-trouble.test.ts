@@ -4,6 +4,7 @@ import { Option } from "effect"
 import {
   endOf,
   endOfStart,
+  foreignTurn,
   isEndSeen,
   isEngineOver,
   isPodOver,
@@ -283,6 +284,14 @@ describe("the container that is to start next", () => {
     ["all have started", { ...setUp, install: ended("Completed", 0) }, Option.none()],
     ["the Pod is not set up", { ...healthy, install: inTurn, runner: inTurn, worker: inTurn }, Option.none()]
   ])("is told where %s", (_given, pod, next) => expect(nextToStart(pod)).toEqual(next))
+
+  it.each(["end", "start"] as const)("waits for one of the values or a webhook to %s, which is named instead", (until) => {
+    const first = { ...setUp, install: inTurn, runner: inTurn, worker: inTurn, turnOf: Option.some({ name: "vault-init", until }) }
+    expect(endOfStart({ job: Option.none(), pod: Option.some(first), warning: Option.none() }).message).toBe(
+      `Pod pod did not start within task.startupTimeoutSeconds, because it waits for container vault-init, which the values or a webhook added, to ${until}; see the log of that container.`
+    )
+    expect(foreignTurn({ ...first, install: ended("Completed", 0), runner: going, worker: going })).toEqual(Option.none()) // it is started again
+  })
 
   it("is named by a start that took too long, with what to raise if its image is slow", () =>
     expect(
