@@ -99,7 +99,16 @@ const Seed = Schema.Struct({
   holder: Schema.Literals(["unasked", "free", "mine", "over", "inDoubt", "taken", "left", "foreign"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Denied", "NameHeld", "NameTaken", "Invalid"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
-  warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "FailedCreatePodSandBox", "Unhealthy"]),
+  warning: Schema.Literals([
+    "none",
+    "quota",
+    "webhook",
+    "smallQuota",
+    "FailedCreate",
+    "FailedMount",
+    "FailedCreatePodSandBox",
+    "Unhealthy"
+  ]),
   expired: Schema.Boolean,
   /**
    * What Flux has. `new` differs from what the task knows, `known` does not, and `moved` is the same content under another revision and
@@ -329,7 +338,7 @@ const job = ({ job, jobAgeSeconds, jobDeleting, pod, warning }: Seed): Option.Op
     createdAt: before(jobAgeSeconds),
     configHash: policy.configHash,
     knownMillis: jobAgeSeconds * 1000,
-    startingMillis: job === "suspended" || (warning === "quota" && pod === "none") ? 0 : jobAgeSeconds * 1000
+    startingMillis: job === "suspended" || ((warning === "quota" || warning === "webhook") && pod === "none") ? 0 : jobAgeSeconds * 1000
   })
 
 const container = (name: Seed["worker"]): PodSeen["worker"] => {
@@ -371,6 +380,7 @@ const pod = ({ kept, lastWords, pod, runner, worker }: Seed): Option.Option<PodS
     runner: container(runner),
     install: Option.none(),
     others: [],
+    turnOf: Option.none(),
     keptBy: kept && Option.exists(container(worker), ({ state }) => state === "terminated") ? ["istio-proxy"] : [],
     lastWords: lastWords && worker === "Completed" ? Option.some(success) : Option.none()
   })
@@ -418,9 +428,11 @@ export const worldOf = (seed: Seed): Observed => ({
   warning: seed.warning === "none"
     ? Option.none()
     : Option.some({
-      reason: seed.warning === "quota" || seed.warning === "smallQuota" ? "FailedCreate" : seed.warning,
+      reason: seed.warning === "quota" || seed.warning === "webhook" || seed.warning === "smallQuota" ? "FailedCreate" : seed.warning,
       message: seed.warning === "quota"
         ? "exceeded quota: pods"
+        : seed.warning === "webhook"
+        ? "Error creating: Internal error occurred: failed calling webhook \"a\": connection refused"
         : seed.warning === "smallQuota"
         ? smallQuotaMessage
         : "the server's words"

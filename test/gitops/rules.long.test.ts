@@ -404,7 +404,7 @@ describe("promtool", () => {
     { alert: "AgentJobNodeSilent", situation: "claimed, and its Pod has not been ready for two minutes", minutes: 2 },
     { alert: "AgentJobStateUnsaved", situation: "claimed, and its newest state is not saved", minutes: 2 },
     { alert: "AgentJobJobsRefused", situation: "the API server refused its Job for now", minutes: 1 },
-    { alert: "AgentJobQuotaFull", situation: "its Job has waited for a quota for a minute", minutes: 2 },
+    { alert: "AgentJobQuotaFull", situation: "its Job has waited for a quota or a webhook for a minute", minutes: 2 },
     { alert: "AgentJobWorkspaceHeld", situation: "another task holds the workspace", minutes: 1, after: ["33m", "50m"] },
     {
       alert: "AgentJobWorkspaceHeld",

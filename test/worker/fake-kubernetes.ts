@@ -3,7 +3,7 @@
 // Used by the tests of the worker's parts; the real API server is in the *.cluster tests.
 import { type Duration, Effect, Layer, PubSub, Result, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { Conflict, Forbidden, Invalid, type KubernetesError, Unreachable } from "../../src/kubernetes/errors.ts"
+import { Conflict, Forbidden, Invalid, type KubernetesError, Rejected, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { Kind } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
 import type { AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
@@ -13,7 +13,7 @@ export interface Stored extends KubernetesObject {
   readonly status: AgentTaskStatus
 }
 
-type Disturbance = "lose answer" | "drop" | "conflict" | "deny" | "hold" | "mistake"
+type Disturbance = "lose answer" | "drop" | "conflict" | "deny" | "reject" | "hold" | "mistake"
 
 export interface FakeKubernetes {
   readonly layer: Layer.Layer<Kubernetes>
@@ -80,6 +80,9 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
       if (disturbance === "drop") return yield* new Unreachable({ ...call, detail: "connection reset" })
       if (disturbance === "deny") {
         return yield* new Forbidden({ ...call, code: 422, reason: "Invalid", detail: "is forbidden: not on Fridays" })
+      }
+      if (disturbance === "reject") {
+        return yield* new Rejected({ ...call, code: 400, reason: "BadRequest", detail: "admission webhook denied the request: not yet" })
       }
       if (disturbance === "hold") {
         held = Effect.suspend(() => object.metadata.resourceVersion === task.metadata.resourceVersion ? take(next) : Effect.void)

@@ -1,7 +1,8 @@
-// The newest warning event about each object of a namespace, from one read for all passes: for each read, whatever it selects, the API
-// server walks through all events of the namespace. One such read runs at a time, and the next begins at least `answerMillis` after it. Beyond `mostPages`, each object is read by itself.
+// The newest warning that says why an object does not start, for each object of a namespace, from one read for all passes: for each read,
+// whatever it selects, the API server walks through all events of the namespace. One such read runs at a time, and the next begins at least `answerMillis` after it. Beyond `mostPages`, each object is read by itself.
 // Used by controller/reconcile/ask and controller/reconcile/reconcile.
 import { Cache, Effect, Exit, Option, Result, Schema } from "effect"
+import { isOfStart } from "../../core/reconcile/pod-trouble.ts"
 import type { Warning } from "../../core/task/observed.ts"
 import { Kubernetes, type Selection } from "../../kubernetes/client.ts"
 import { monotonicMillis } from "../../kubernetes/clock.ts"
@@ -39,9 +40,9 @@ const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent):
 const keepNewest = (newest: Map<string, DatedWarning>, items: ReadonlyArray<KubernetesObject>): void => {
   for (const event of items.flatMap((item) => Option.toArray(decode(item)))) {
     const { note = "", reason = "", regarding: { uid } } = event
-    const at = lastSeen(event)
+    const warning = { reason, message: note, at: lastSeen(event) }
     const before = newest.get(uid)
-    if (before === undefined || before.at < at) newest.set(uid, { reason, message: note, at })
+    if (isOfStart(warning) && (before === undefined || before.at < warning.at)) newest.set(uid, warning)
   }
 }
 

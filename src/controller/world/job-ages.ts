@@ -1,11 +1,11 @@
 // How long the Job of each task has been known, by our monotonic clock and not by its creation time, and its last Pod and warning.
-// Invariant: another Job begins anew; waits for a quota, a node or a resume do not count as the start of a Pod; once the Job is being deleted, that is timed instead.
+// Invariant: another Job begins anew; waits for a quota, a webhook, a node or a resume do not count as the start of a Pod; once the Job is being deleted, that is timed instead.
 // Used by controller/world/world.
 import { Option } from "effect"
-import { isSuspended, waitsForNode, waitsForQuota } from "../../core/reconcile/pod-trouble.ts"
+import { isSuspended, waitsForNode, waitsForOthers } from "../../core/reconcile/pod-trouble.ts"
 import type { JobSeen, PodSeen, StartSeen } from "../../core/task/observed.ts"
 
-/** How far a Job is, and since when, in monotonic milliseconds. One that is held waits for a quota, or is suspended; its wait is not timed. */
+/** How far a Job is, and since when, in monotonic milliseconds. One that is held waits for a quota or a webhook, or is suspended; its wait is not timed. */
 interface Progress {
   readonly is: "held" | "lacking a node" | "starting" | "going"
   readonly since: number
@@ -18,7 +18,7 @@ const heldAnew: Progress = { is: "held", since: 0, firstLacked: undefined }
 const progressOf = (before: Progress | undefined, seen: StartSeen): Progress["is"] => {
   const goes = Option.exists(seen.job, ({ deleting }) => deleting)
   if (goes || before?.is === "going") return "going" // the cache may hear of the deletion later than a pass that asked the API server
-  if (waitsForQuota(seen) || isSuspended(seen)) return "held"
+  if (waitsForOthers(seen) || isSuspended(seen)) return "held"
   return waitsForNode(seen) ? "lacking a node" : "starting"
 }
 const progressAt = (before: Progress | undefined, seen: StartSeen, at: number): Progress => {
@@ -58,7 +58,7 @@ export const jobAges = () => {
     /** Returns how long passes have known this Job of the task at `at`, in monotonic milliseconds; 0 at the first look. */
     knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.since ?? at),
     /**
-     * Returns how long the Pod of this Job has been starting, from the first pass that did not see it wait for a quota or a suspended Job. A
+     * Returns how long the Pod of this Job has been starting, from the first pass that did not see it held. A
      * wait for a node is counted by itself. Once the Job is being deleted, returns how long that has taken.
      */
     startingMillis: (taskUid: string, seen: StartSeen, at: number): number => {

@@ -25,8 +25,8 @@ const staysOnSilentNodes: ReadonlyArray<V1Toleration> = ["not-ready", "unreachab
 }))
 
 const tolerations = ({ spec: { stage } }: AgentTask, config: ResolvedConfig): Array<V1Toleration> => [
-  ...config.task.pod.tolerations,
-  ...(mutates(stage) ? staysOnSilentNodes : [])
+  ...(mutates(stage) ? staysOnSilentNodes : []), // first, because Kubernetes takes the first one that matches a taint
+  ...config.task.pod.tolerations
 ]
 
 export const pod = (task: AgentTask, config: ResolvedConfig, epoch: number): V1PodTemplateSpec => {

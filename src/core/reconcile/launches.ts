@@ -1,5 +1,5 @@
 // The Jobs made for a task that is not claimed: how many there were, which of them counts, which makes way, and when the next is due.
-// Invariant: each Job counts once, by its UID; a Job that is given up for a quota no longer counts.
+// Invariant: each Job counts once, by its UID; a Job that is given up for a quota or a webhook no longer counts.
 // Used by core/reconcile/situation, core/reconcile/response and core/reconcile/start.
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
@@ -14,8 +14,11 @@ import type { TaskPolicy } from "../task/task-policy.ts"
  */
 export const mostLaunches = ({ maxLaunches }: TaskPolicy, why: FailureReason): number => maxLaunches + (hadToGo(why) ? mostRetries : 0)
 
-/** Reports whether the last word on the task's Job is that it has no Pod, for want of quota or because that is refused. */
-const hadNoPod = ({ status: { phase, queue, reason } }: AgentTask): boolean =>
+/**
+ * Reports whether the last word on the task's Job is that it has no Pod, for want of quota or because that is refused. If the Job is, the
+ * task is queued instead.
+ */
+export const hadNoPod = ({ status: { phase, queue, reason } }: AgentTask): boolean =>
   phase === "Starting" && queue === undefined && (reason === "QuotaExceeded" || reason === "Refused")
 
 /** Returns how many launches there were: as many as the status says, or one if a Job went before the status mentioned it. */
@@ -32,7 +35,7 @@ export const isReplaced = ({ status: { job } }: AgentTask, why?: Why): boolean =
 /** Reports whether it is this very Job that makes way for that reason. One that was made since then has a minute of its own. */
 export const isGivenUp = (task: AgentTask, { uid }: JobSeen, why: Why): boolean => isReplaced(task, why) && task.status.job?.uid === uid
 
-/** Returns the status with this Job given up, until there is another. One that waited for a quota was no launch, so that is taken back. */
+/** Returns the status with this Job given up, until there is another. One that waited for others was no launch, so that is taken back. */
 export const withGivenUp = (status: AgentTaskStatus, { name, uid }: JobSeen, why: Why): AgentTaskStatus => ({
   ...status,
   ...(why === "QuotaExceeded" && { launches: (status.launches ?? 1) - 1 }),
@@ -82,7 +85,7 @@ export const withoutReplacedFor = (status: AgentTaskStatus): AgentTaskStatus => 
 
 export const quotaPatienceMillis = quotaPatienceSeconds * 1000
 
-/** Reports whether a Job that still waits for a quota is to be given up, or was already. */
+/** Reports whether a Job that still waits for a quota or a webhook is to be given up, or was already. */
 export const isOutOfPatience = (task: AgentTask, job: JobWatched): boolean =>
   isGivenUp(task, job, "QuotaExceeded") || job.knownMillis >= quotaPatienceMillis
 

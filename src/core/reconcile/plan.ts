@@ -221,16 +221,16 @@ export const rows: ReadonlyArray<Row> = [
     live: "job"
   }),
   row({
-    situation: "its Job has waited for a quota for a minute",
+    situation: "its Job has waited for a quota or a webhook for a minute",
     means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it",
-    when: when.quotaOutlasted,
+    when: when.waitOutlasted,
     respond: start.makeAnew,
     live: "job"
   }),
   row({
     situation: "its Job ended before the claim",
     means:
-      "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone and a quota leaves no room for another, may have three more",
+      "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone while a quota or a webhook keeps Kubernetes from another, may have three more",
     when: when.launchFailed,
     respond: start.clearAwayOrFail,
     live: "job"

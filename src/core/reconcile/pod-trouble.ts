@@ -1,6 +1,6 @@
 // What a Pod's state says about a stage: why it does not start or why it ended, by a reason of the closed list and the kubelet's message.
 // A Pod's phase or exit code never means success here.
-// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/ask, controller/reconcile/observe, controller/reconcile/workspace-holder, controller/world/job-ages and cli/cluster/draining.
+// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/ask, controller/reconcile/observe, controller/reconcile/warnings, controller/reconcile/workspace-holder, controller/world/job-ages and cli/cluster/draining.
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes/quota.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
@@ -15,6 +15,8 @@ export interface Trouble {
   readonly message: string
   /** Whether waiting longer cannot help. */
   readonly final: boolean
+  /** Set if others end the wait, and the task can do nothing for it. */
+  readonly passes?: true
 }
 
 const trouble = (reason: Trouble["reason"], message: string, final = false): Trouble => ({ reason, message, final })
@@ -75,6 +77,20 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
     asked.map(({ limited, requested, resource }) => `${requested} of ${resource} (the quota allows ${limited})`).join(", ")
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
+/** How Kubernetes says that a webhook for Pods does not answer, or not as one should. One that denies a Pod has other words. */
+const silentWebhook = /^(?:\(combined from similar events\): )?Error creating: Internal error occurred: failed calling webhook /u
+
+/** Returns why no Pod can be made. */
+const notCreated = (message: string): Trouble => {
+  const never = quotaTooSmall(message)
+  if (never !== undefined) return trouble("Refused", tooSmall(never))
+  const said = whereToMake(inLine(message))
+  if (isOfQuota(message)) return { ...trouble("QuotaExceeded", `Kubernetes cannot create the Pod: ${said}`), passes: true }
+  return silentWebhook.test(message)
+    ? { ...trouble("Refused", `Kubernetes cannot create the Pod before a webhook answers; see whether that is up: ${said}`), passes: true }
+    : trouble("Refused", `Kubernetes cannot create the Pod: ${said}`)
+}
+
 /** How Kubernetes says that a volume has not left another node: in older versions, and since 2026. */
 const elsewhere = /^(?:Multi-Attach error|Waiting for detach)\b/u
 /**
@@ -90,14 +106,8 @@ const isElsewhere = ({ message, reason }: Warning): boolean => reason === "Faile
 const warningTrouble = ({ message, reason }: Warning, node: string): Option.Option<Trouble> => {
   const said = inLine(message)
   switch (reason) {
-    case "FailedCreate": {
-      const never = quotaTooSmall(message)
-      return Option.some(
-        never === undefined
-          ? trouble(isOfQuota(message) ? "QuotaExceeded" : "Refused", `Kubernetes cannot create the Pod: ${whereToMake(said)}`)
-          : trouble("Refused", tooSmall(never))
-      )
-    }
+    case "FailedCreate":
+      return Option.some(notCreated(message))
     case "FailedCreatePodSandBox":
     case "NetworkNotReady":
       return Option.some(trouble("JobCreated", `Node ${node} cannot set up the Pod yet: ${said}`))
@@ -115,6 +125,9 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
       return Option.none()
   }
 }
+
+/** Reports whether a warning says why something does not start. Those of a policy engine, a probe or the DNS must hide none that does. */
+export const isOfStart = (warning: Warning): boolean => Option.isSome(warningTrouble(warning, ""))
 
 /** Reports whether the Job is suspended. That is no failed start, because whoever suspended it, such as Kueue, resumes it in its turn. */
 export const isSuspended = ({ job }: Pick<StartSeen, "job">): boolean =>
@@ -137,8 +150,8 @@ export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<
   )
 }
 
-/** Reports whether the start waits for a quota. That is no failed start, because a quota has room again when others end. */
-export const waitsForQuota = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ reason }) => reason === "QuotaExceeded")
+/** Reports whether the start waits for room in a quota, or for a webhook to answer. That is no failed start, because others end the wait. */
+export const waitsForOthers = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ passes }) => passes === true)
 
 /** Reports whether the Pod waits for a node that can take it, or for a volume of it to leave another node. */
 export const waitsForNode = ({ job, pod, warning }: StartSeen): boolean =>
@@ -236,10 +249,10 @@ export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>):
   return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result${said}` }
 }
 
-/** Returns the failure reason for a start that is given up while it waits for `reason`. */
-const finalReason = (reason: Trouble["reason"]): FailureReason =>
+/** Returns the failure reason for a start that is given up in this trouble. */
+const finalReason = ({ passes, reason }: Trouble): FailureReason =>
   reason === "Refused"
-    ? "Denied"
+    ? passes === true ? "StartupTimeout" : "Denied"
     : reason === "JobCreated" || reason === "Unschedulable" || reason === "QuotaExceeded"
     ? "StartupTimeout"
     : reason
@@ -255,12 +268,23 @@ export const nextToStart = ({ install, isSetUp, runner, worker }: PodSeen): Opti
     )
     : Option.none()
 
+/** Returns the container, if it is one of the values or a webhook, that the next one of ours waits for, and what for. */
+export const foreignTurn = (pod: PodSeen): Option.Option<string> =>
+  Option.map(
+    Option.filter(pod.turnOf, () => Option.isSome(nextToStart(pod))),
+    ({ name, until }) => `container ${name}, which the values or a webhook added, to ${until}`
+  )
+
 /** Names the node: if it fell silent before its Pod was ready, the Pod does not show that. */
 const notTakenInTime = (pod: Option.Option<PodSeen>): string => {
   if (Option.isNone(pod) || pod.value.node === "") {
     return "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
   }
   const { name, node } = pod.value
+  const turn = foreignTurn(pod.value)
+  if (Option.isSome(turn)) {
+    return `Pod ${name} did not start within task.startupTimeoutSeconds, because it waits for ${turn.value}; see the log of that container.`
+  }
   return Option.match(nextToStart(pod.value), {
     onNone: () =>
       `The worker in Pod ${name} did not take the task within task.startupTimeoutSeconds; see whether node ${node} answers, and what the events of Job and Pod say.`,
@@ -278,6 +302,6 @@ export const endOfStart = ({ job, pod, warning }: StartSeen): End => {
   if (isOver && (hasBegun || hasGone)) return end // whatever the Pod waited for
   return Option.match(troubleOfStart({ job, pod, warning }), {
     onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime(pod) },
-    onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
+    onSome: (trouble) => ({ reason: finalReason(trouble), message: trouble.message })
   })
 }

@@ -14,7 +14,7 @@ import { templateRefusal } from "../task/template-keys.ts"
 import { unknownOption } from "../task/unknown-option.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isCounted, isGivenUp, isOutOfPatience, launchesAreSpent, nextAfterMillis } from "./launches.ts"
-import { isEngineOver, isPodOver, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import { isEngineOver, isPodOver, longestStartMillis, troubleOfStart, waitsForOthers } from "./pod-trouble.ts"
 
 export const millisSince = (from: string, now: string): number => Date.parse(now) - Date.parse(from)
 
@@ -68,10 +68,10 @@ const makesWay: Holds = (s) =>
   jobGoesOn(s) &&
   Option.exists(s.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
 /**
- * Reports whether the Job's Pod is gone and a quota keeps Kubernetes from making another. The Pod may have begun to start, so this was a
- * launch, and not just a wait for the quota.
+ * Reports whether the Job's Pod is gone and a quota or webhook keeps Kubernetes from making another. The Pod may have begun to start, so this was a
+ * launch, and not just such a wait.
  */
-export const podWent: Holds = (s) => jobGoesOn(s) && s.hadPod && Option.isNone(s.pod) && waitsForQuota(s)
+export const podWent: Holds = (s) => jobGoesOn(s) && s.hadPod && Option.isNone(s.pod) && waitsForOthers(s)
 
 /** A task of which that was said stays so until its Pod is ready, also under a controller that has just begun to look. */
 const isUnreadyForLong: Holds = ({ task: { status }, unreadyMillis }) =>
@@ -124,12 +124,12 @@ export const when = {
   stuck: itsJob((s, job) => job.deleting && overdue(s, job)),
   // Once overdue, the Job evidently cannot be deleted, and the rows below decide.
   clearedAway: itsJob((s, job) => isClearedAway(s, job) && (job.deleting || !overdue(s, job, nextAfterMillis(s.task.status)))),
-  quotaOutlasted: itsJob((s, job) =>
-    job.deleting ? isGivenUp(s.task, job, "QuotaExceeded") : !s.hadPod && jobGoesOn(s) && waitsForQuota(s) && isOutOfPatience(s.task, job)
+  waitOutlasted: itsJob((s, job) =>
+    job.deleting ? isGivenUp(s.task, job, "QuotaExceeded") : !s.hadPod && jobGoesOn(s) && waitsForOthers(s) && isOutOfPatience(s.task, job)
   ),
   launchFailed: itsJob((s, { state }) => state !== "active" || podWent(s) || (podOver(s) && !makesWay(s))),
   cannotStart: itsJob((s) => Option.exists(troubleOfStart(s), ({ final }) => final)),
-  startOverdue: itsJob((s, job) => overdue(s, job) && !waitsForQuota(s)),
+  startOverdue: itsJob((s, job) => overdue(s, job) && !waitsForOthers(s)),
   jobDiffersFromStatus: itsJob(({ task }, job) =>
     isGivenUp(task, job, "LaunchFailed") || (task.status.job?.uid !== undefined && !isCounted(task, job))
   ),

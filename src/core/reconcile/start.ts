@@ -12,6 +12,7 @@ import { spreadMillis } from "../text/fingerprint.ts"
 import { Action } from "./action.ts"
 import {
   counted,
+  hadNoPod,
   isCounted,
   isGivenUp,
   isReplaced,
@@ -22,7 +23,7 @@ import {
   quotaPatienceMillis,
   withGivenUp
 } from "./launches.ts"
-import { endOfStart, longestStartMillis, nextToStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import { endOfStart, foreignTurn, longestStartMillis, nextToStart, troubleOfStart, waitsForOthers } from "./pod-trouble.ts"
 import {
   andThen,
   deleteJob,
@@ -87,7 +88,7 @@ const launched = (s: Seen, job: JobSeen, response: Response): Response => ({
 /** Returns why the launch failed, as one reason and sentence. */
 const notStarted = (s: Seen): Pick<News, "message"> & { readonly reason: FailureReason } =>
   podWent(s)
-    ? { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
+    ? { reason: "Evicted", message: "The Pod is gone, and a quota or a webhook keeps Kubernetes from making another." }
     : endOfStart(s)
 
 export const finishNotStarted: RespondTo<JobSeen> = (s, job) => {
@@ -156,9 +157,13 @@ const podStarting = (s: Seen, job: JobWatched): News => {
   const onNode = Option.map(
     Option.filter(s.pod, ({ node }) => node !== ""),
     (pod) => {
-      const next = Option.match(nextToStart(pod), {
-        onNone: () => "",
-        onSome: (container) => `, which may still be pulling the image of container ${container}`
+      const next = Option.match(foreignTurn(pod), {
+        onNone: () =>
+          Option.match(nextToStart(pod), {
+            onNone: () => "",
+            onSome: (container) => `, which may still be pulling the image of container ${container}`
+          }),
+        onSome: (turn) => ` and waits for ${turn}`
       })
       return jobMade(s, `its Pod ${pod.name} is starting on node ${pod.node}${next}`)
     }
@@ -174,7 +179,7 @@ const startNews = (s: Seen, job: JobWatched): News =>
   })
 
 /**
- * Deletes a Job that waits for a quota, so that it is made again. The status is written first here too, with the launch taken back. The
+ * Deletes a Job that waits for a quota or a webhook, so that it is made again. The status is written first here too, with the launch taken back. The
  * pool is not told, as this is no news to it.
  */
 export const makeAnew: RespondTo<JobWatched> = (s, job) => {
@@ -182,10 +187,6 @@ export const makeAnew: RespondTo<JobWatched> = (s, job) => {
   const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s, job)) })
   return later({ ...unchanged(s), status: withGivenUp(status, job, "QuotaExceeded") }, 0)
 }
-
-/** Reports whether the status says that a quota has no room for the Pod. If it has no room for the Job, the task is queued instead. */
-const saysQuota = ({ task: { status: { phase, queue, reason } } }: Seen): boolean =>
-  phase === "Starting" && reason === "QuotaExceeded" && queue === undefined
 
 export const finishVanished: Respond = (s) =>
   ended(
@@ -198,11 +199,11 @@ export const finishVanished: Respond = (s) =>
 export const showStarting: RespondTo<JobWatched> = (s, job) => {
   const { task } = s
   const age = jobAgeMillis(job, s.now)
-  const quiet = isFresh(s) ? quietMillis : saysQuota(s) ? lookAgainMillis : 0
+  const quiet = isFresh(s) ? quietMillis : hadNoPod(s.task) ? lookAgainMillis : 0
   if (age < quiet && Option.isNone(troubleOfStart(s))) {
     return later(unchanged(s), Math.min(quiet - age, quiet) + spreadMillis(task.metadata.uid))
   }
-  const left = waitsForQuota(s)
+  const left = waitsForOthers(s)
     ? quotaPatienceMillis - job.knownMillis
     : longestStartMillis(s, s.policy) - job.startingMillis
   const again = lookAgainAfter(age)
@@ -231,9 +232,9 @@ export const nameJob: Respond = (s) => {
  * again without one.
  */
 const launchIn = (s: Seen, epoch: number, before: ReadonlyArray<Action> = []): Response => {
-  const { message = "" } = s.task.status
-  const news: News = isReplaced(s.task, "QuotaExceeded") && saysQuota(s)
-    ? { phase: "Starting", reason: "QuotaExceeded", message } // most likely it still waits
+  const { message = "", reason } = s.task.status
+  const news: News = isReplaced(s.task, "QuotaExceeded") && hadNoPod(s.task) && isReason(reason)
+    ? { phase: "Starting", reason, message } // most likely it still waits
     : jobMade(s)
   const response = underWay(s, news, [...before, Action.CreateJob({ epoch })])
   if (isFresh(s) && launchesOf(s) === 0) return later({ ...response, status: s.task.status }, quietMillis)

@@ -30,8 +30,8 @@ export interface JobWatched extends JobSeen {
   /** How long this process has known the Job. Its creation time is by the API server's clock, which may be far from ours. */
   readonly knownMillis: number
   /**
-   * How long the Pod may have been starting: 0 while a quota leaves no room for it or the Job is suspended, and counted anew once no node
-   * could take it, and again once one can. Once the Job is being deleted, how long that has taken.
+   * How long the Pod may have been starting: 0 while a quota or a webhook keeps it from being made or the Job is suspended, and counted
+   * anew once no node could take it, and again once one can. Once the Job is being deleted, how long that has taken.
    */
   readonly startingMillis: number
 }
@@ -83,6 +83,8 @@ export interface PodSeen {
    * ended the Pod.
    */
   readonly others: ReadonlyArray<readonly [name: string, seen: ContainerSeen]>
+  /** The init container that is not ours and runs, and what those after it wait for: its end or, of a sidecar, that it has started. */
+  readonly turnOf: Option.Option<{ readonly name: string; readonly until: "end" | "start" }>
   /** The ordinary containers that are not ours and go on though the worker has ended; the kubelet ends the runner only after them. */
   readonly keptBy: ReadonlyArray<string>
   /** What the worker left in its termination message. */

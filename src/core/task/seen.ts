@@ -45,9 +45,22 @@ const none: ReadonlyArray<never> = []
 
 const isOther = ({ name }: ContainerStatus): boolean => !ours.includes(name)
 
+const sidecarsOf = ({ spec }: Pod): ReadonlyArray<string> =>
+  spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name) ?? none
+
+/** Returns the container that is not ours and in whose turn the Pod is: init containers start one after another. */
+const turnOf = (pod: Pod): PodSeen["turnOf"] => {
+  const sidecars = sidecarsOf(pod)
+  const found = pod.status?.initContainerStatuses?.find((_) =>
+    isOther(_) && _.state?.running !== undefined && (!sidecars.includes(_.name) || _.started === false)
+  )
+  return Option.map(Option.fromUndefinedOr(found), ({ name }) => ({ name, until: sidecars.includes(name) ? "start" : "end" }))
+}
+
 /** Returns the containers that are not ours and that keep the Pod from starting. It is nearly always none, which takes no memory. */
-const othersSeen = ({ spec, status }: Pod): PodSeen["others"] => {
-  const sidecars = spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name) ?? []
+const othersSeen = (pod: Pod): PodSeen["others"] => {
+  const { status } = pod
+  const sidecars = sidecarsOf(pod)
   const waits = ({ state }: ContainerStatus) => state?.waiting !== undefined && !inTurn.includes(state.waiting.reason ?? "")
   const failed = ({ name, state }: ContainerStatus) => (state?.terminated?.exitCode ?? 0) !== 0 && !sidecars.includes(name)
   const found = [
@@ -96,6 +109,7 @@ export const podSeen = (pod: Pod): PodSeen => {
     runner: Option.map(find("runner"), containerSeen),
     install: Option.map(find("install"), containerSeen),
     others: othersSeen(pod),
+    turnOf: turnOf(pod),
     keptBy: Option.exists(worker, ({ state }) => state === "terminated") ? stillThere(pod) : none,
     lastWords: worker.pipe(
       Option.filter(({ state }) => state === "terminated"),

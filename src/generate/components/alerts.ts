@@ -184,11 +184,11 @@ const tasks: ReadonlyArray<Row> = [
   {
     name: "AgentJobQuotaFull",
     severity: "warning",
-    expr: lasts("its Job has waited for a quota for a minute", "5m"),
+    expr: lasts("its Job has waited for a quota or a webhook for a minute", "5m"),
     lasting: "10m",
-    summary: "A quota has had no room for the Pods of tasks for ten minutes.",
+    summary: "For ten minutes a quota has had no room for the Pods of tasks, or a webhook for these has not answered.",
     description:
-      "`kubectl get atasks -A -o wide` shows them with the reason QuotaExceeded and the quota's words. Raise the quota, or lower task.limits to what it has room for."
+      "`kubectl get atasks -A -o wide` shows them with the reason QuotaExceeded and the quota's words: raise the quota, or lower task.limits to what it has room for. With the reason Refused their message names the webhook: see why that does not answer."
   },
   {
     name: "AgentJobWorkspaceHeld",

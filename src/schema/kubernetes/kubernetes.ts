@@ -29,6 +29,7 @@ const terminated = Schema.Struct({ exitCode: Schema.Int, reason: maybe(Schema.St
 const containerStatus = Schema.Struct({
   name: Schema.String,
   ready: maybe(Schema.Boolean),
+  started: maybe(Schema.Boolean),
   state: maybe(Schema.Struct({
     waiting: maybe(Schema.Struct({ reason: maybe(Schema.String), message: maybe(Schema.String) })),
     running: maybe(Schema.Struct({})),

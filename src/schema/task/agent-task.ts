@@ -252,7 +252,8 @@ const JobMade = Schema.Struct({
   uid: Schema.optionalKey(Uid.annotate({ description: "Its UID, once it is counted among the launches; a claim leaves it out." })),
   replacedFor: Schema.optionalKey(
     Schema.Literals(["LaunchFailed", "QuotaExceeded"]).annotate({
-      description: "Why another Job takes its place: its launch came to nothing, or it waited too long for a quota, which is no launch."
+      description:
+        "Why another Job takes its place: its launch came to nothing, or (QuotaExceeded) it waited too long for a quota or a webhook, which is no launch."
     })
   )
 })

@@ -9,7 +9,7 @@ const whileItWaits = {
   ConcurrencyLimit: "As many tasks are running as the limits allow; wait, or raise task.limits.",
   QuotaExceeded: "A ResourceQuota leaves no room for the Job or its Pod; raise the quota or wait for other Jobs to end.",
   Refused:
-    "The API server does not take the Job or its Pod for now, and the message is its answer; or the controller is too old for what a newer server or the task asks of it, as the message says. If a webhook, a policy, missing rights or a quota that is too small for the Pod still denies it after task.startupTimeoutSeconds, the task fails as Denied. Of a task that is over: its next attempt cannot be made, and the message says why. In an event that says so: the API server does not show or take something else that the controller needs for the task.",
+    "The API server does not take the Job or its Pod for now, and the message is its answer; or the controller is too old for what a newer server or the task asks of it, as the message says. A Pod for which a webhook does not answer is waited for, which costs no time to start. If a webhook, a policy, missing rights or a quota that is too small for the Pod still denies it after task.startupTimeoutSeconds, the task fails as Denied. Of a task that is over: its next attempt cannot be made, and the message says why. In an event that says so: the API server does not show or take something else that the controller needs for the task.",
   SourceNotReady:
     "Flux has no artifact of the task's source yet, or the task waits for the next one, because its plan is too old to be applied or was cancelled; the message says what it waits for.",
   StateRescuePending:

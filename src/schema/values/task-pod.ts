@@ -35,7 +35,7 @@ const autoscalerSeconds = 900
 export const nodeWaitSeconds = ({ job, startupTimeoutSeconds }: Times): number =>
   Math.max(startupTimeoutSeconds, job.activeDeadlineSeconds > 0 ? 0 : autoscalerSeconds)
 
-/** How long a Job may wait for a quota. Its deadline runs meanwhile, and after a longer wait the rest may not be enough for its stage. */
+/** How long a Job may wait for a quota or a webhook. Its deadline runs meanwhile, and after a longer wait the rest may not be enough for its stage. */
 export const quotaPatienceSeconds = 60
 
 /**

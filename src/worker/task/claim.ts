@@ -52,10 +52,10 @@ const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Clai
 
 /**
  * Reports whether the task is worth another look after this answer: the write may have come late or before the controller's own; or a
- * policy denies it, perhaps only while that policy is being rolled out.
+ * policy or webhook denies it, perhaps only while that is being rolled out.
  */
 const mayChange = ({ _tag }: ClaimLost | KubernetesError): boolean =>
-  _tag === "Conflict" || _tag === "Invalid" || _tag === "Unauthorized" || _tag === "Forbidden"
+  _tag === "Conflict" || _tag === "Invalid" || _tag === "Unauthorized" || _tag === "Forbidden" || _tag === "Rejected"
 
 /** Reports whether the API server gave no answer, so that the write may have succeeded. */
 const isSilent = ({ _tag }: ClaimLost | KubernetesError): boolean => _tag === "Unreachable" || _tag === "TooManyRequests"

@@ -207,7 +207,7 @@ describe("a quota that keeps a Job from its Pod", () => {
     }
   )
 
-  const givenUp = "its Job has waited for a quota for a minute"
+  const givenUp = "its Job has waited for a quota or a webhook for a minute"
   it.effect("has it given up", () => Effect.map(look(patient), (situation) => expect(situation).toBe(givenUp)))
   it.effect("has it given up though a Pod of a former Job is still on its way out", () =>
     Effect.map(look(patient, "former-uid"), (situation) => expect(situation).toBe(givenUp)))

@@ -61,6 +61,15 @@ describe("the warning about an object", () => {
       given: [{ name: "a", eventTime: noon }, { name: "b", eventTime: old }],
       warning: { reason: "FailedMount", message: "a", at: noon }
     },
+    {
+      is: "the newest that says why something does not start, whatever else is told of it later",
+      given: [
+        { name: "a", eventTime: old, reason: "FailedAttachVolume" },
+        { name: "b", eventTime: noon, reason: "PolicyViolation" },
+        { name: "c", eventTime: noon, reason: "Unhealthy" }
+      ],
+      warning: { reason: "FailedAttachVolume", message: "a", at: old }
+    },
     { is: "none where another object has one", given: [{ name: "a", regarding: { uid: "other" } }], warning: undefined },
     { is: "none where all is normal", given: [{ name: "a", type: "Normal" }], warning: undefined },
     {

@@ -276,6 +276,13 @@ describe("the Pod", () => {
     expect(forEver ?? []).toHaveLength(count)
   })
 
+  it("of an apply outlives it whatever the values tolerate, because Kubernetes takes the first toleration that matches a taint", () => {
+    const key = "node.kubernetes.io/unreachable"
+    const tolerations = [{ key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 30 }]
+    const made = podOf(build(taskOf({ stage: "apply" }), configOf({ task: { tolerations } }))).tolerations ?? []
+    expect(made.filter((_) => _.key === key).map(({ tolerationSeconds }) => tolerationSeconds)).toEqual([undefined, 30])
+  })
+
   it("tells the worker who it is, and where what is its own is", () => {
     const env = Object.fromEntries(
       (container(job(fullTask(), configOf(), 7), "worker").env ?? []).map(({ name, value, valueFrom }) => [name, value ?? valueFrom])

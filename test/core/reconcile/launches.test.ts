@@ -330,7 +330,7 @@ describe("plan, of one Job after another", () => {
     const waits = worldOf(whole)
     const givenUp = plan(policyOf(whole), waits, noon)
     expect(givenUp).toMatchObject({
-      situation: "its Job has waited for a quota for a minute",
+      situation: "its Job has waited for a quota or a webhook for a minute",
       actions: [],
       notices: [],
       status: { reason: "QuotaExceeded", launches: launches - 1 }
@@ -343,6 +343,16 @@ describe("plan, of one Job after another", () => {
       waits.task.status.message,
       launches
     ])
+  })
+
+  it("says of a Job that is made anew for a webhook what it said of the one before", () => {
+    const waits = worldOf({ ...plainSeed, life: "starting", launches: 1, job: "active", jobAgeSeconds: 4000, warning: "webhook" })
+    const givenUp = perform(waits, plan(policyOf(plainSeed), waits, noon))
+    const deleted = perform(givenUp, plan(policyOf(plainSeed), givenUp, noon))
+    expect(plan(policyOf(plainSeed), deleted, noon)).toMatchObject({
+      actions: [{ _tag: "CreateJob" }],
+      status: { reason: "Refused", message: expect.stringContaining("before a webhook answers"), launches: 1 }
+    })
   })
 
   it("looks at a Job that waits for a quota when the minute is over", () => {

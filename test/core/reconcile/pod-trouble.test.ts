@@ -4,6 +4,7 @@ import { Option } from "effect"
 import {
   endOf,
   endOfStart,
+  foreignTurn,
   isEndSeen,
   isEngineOver,
   isPodOver,
@@ -11,7 +12,7 @@ import {
   nextToStart,
   startTrouble,
   troubleOfStart,
-  waitsForQuota
+  waitsForOthers
 } from "../../../src/core/reconcile/pod-trouble.ts"
 import type { ContainerSeen, JobSeen, PodSeen } from "../../../src/core/task/observed.ts"
 import { plainSeed, policy, worldOf } from "../worlds.ts"
@@ -33,9 +34,32 @@ describe("a quota", () => {
     // Somebody froze the quota.
     ["exceeded quota: tasks, requested: limits.memory=64Gi, used: limits.memory=0, limited: limits.memory=0", true],
     ["violates PodSecurity", false]
-  ])("is waited for, and nothing else, when no Pod can be made: %s", (said, isQuota) => {
+  ])("is waited for, and nothing that is denied, when no Pod can be made: %s", (said, isQuota) => {
     const warning = Option.some({ reason: "FailedCreate", message: `Error creating: pods "p" is forbidden: ${said}` })
-    expect(waitsForQuota({ job: Option.none(), pod: Option.none(), warning })).toBe(isQuota)
+    expect(waitsForOthers({ job: Option.none(), pod: Option.none(), warning })).toBe(isQuota)
+  })
+})
+
+describe("a webhook for Pods that does not answer", () => {
+  const failing =
+    "Error creating: Internal error occurred: failed calling webhook \"inject.mesh.io\": failed to call webhook: connect: connection refused"
+  const start = (words: string) => ({
+    job: Option.none(),
+    pod: Option.none(),
+    warning: Option.some({ reason: "FailedCreate", message: words })
+  })
+
+  it("is waited for, and not one that denies the Pod, whatever it says", () =>
+    expect([
+      failing,
+      `(combined from similar events): ${failing}`,
+      `Error creating: admission webhook "a" denied the request: ${failing}`
+    ].map((_) => waitsForOthers(start(_)))).toEqual([true, true, false]))
+
+  it("is told with what to do, and has denied nothing if the Job ends meanwhile", () => {
+    const message = `Kubernetes cannot create the Pod before a webhook answers; see whether that is up: ${failing}`
+    expect(Option.getOrThrow(troubleOfStart(start(failing)))).toMatchObject({ reason: "Refused", message, final: false })
+    expect(endOfStart(start(failing))).toEqual({ reason: "StartupTimeout", message })
   })
 })
 
@@ -260,6 +284,14 @@ describe("the container that is to start next", () => {
     ["all have started", { ...setUp, install: ended("Completed", 0) }, Option.none()],
     ["the Pod is not set up", { ...healthy, install: inTurn, runner: inTurn, worker: inTurn }, Option.none()]
   ])("is told where %s", (_given, pod, next) => expect(nextToStart(pod)).toEqual(next))
+
+  it.each(["end", "start"] as const)("waits for one of the values or a webhook to %s, which is named instead", (until) => {
+    const first = { ...setUp, install: inTurn, runner: inTurn, worker: inTurn, turnOf: Option.some({ name: "vault-init", until }) }
+    expect(endOfStart({ job: Option.none(), pod: Option.some(first), warning: Option.none() }).message).toBe(
+      `Pod pod did not start within task.startupTimeoutSeconds, because it waits for container vault-init, which the values or a webhook added, to ${until}; see the log of that container.`
+    )
+    expect(foreignTurn({ ...first, install: ended("Completed", 0), runner: going, worker: going })).toEqual(Option.none()) // it is started again
+  })
 
   it("is named by a start that took too long, with what to raise if its image is slow", () =>
     expect(

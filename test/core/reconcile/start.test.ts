@@ -109,6 +109,10 @@ describe("plan, of a start", () => {
     expect(plan(policyOf(seed), { ...world, pod }, noon).status.message).toBe(
       "Job agent-job-task was created; its Pod pod is starting on node node, which may still be pulling the image of container worker."
     )
+    const behind = Option.map(pod, (_) => ({ ..._, turnOf: Option.some({ name: "vault-init", until: "end" as const }) }))
+    expect(plan(policyOf(seed), { ...world, pod: behind }, noon).status.message).toBe(
+      "Job agent-job-task was created; its Pod pod is starting on node node and waits for container vault-init, which the values or a webhook added, to end."
+    )
   })
 
   it("goes on saying where the Pod starts, so that a controller whose clock is behind takes nothing back", () => {

@@ -50,6 +50,16 @@ describe("podSeen", () => {
     ])
     expect(pod({ containerStatuses: [waiting("worker", "PodInitializing")] }).others).toEqual([])
   })
+  it.each<readonly [given: string, status: object, turn: object | undefined]>([
+    ["an init container of a webhook that runs on", { name: "vault-init", started: true }, { name: "vault-init", until: "end" }],
+    ["a sidecar whose startup probe fails", { name: "proxy", started: false }, { name: "proxy", until: "start" }],
+    ["no sidecar that has started", { name: "proxy", started: true }, undefined],
+    ["nothing of ours", { name: "install", started: false }, undefined]
+  ])("names whose turn it is: %s", (_given, status, turn) => {
+    const spec = { initContainers: [{ name: "vault-init" }, { name: "proxy", restartPolicy: "Always" }, { name: "install" }] }
+    const initContainerStatuses = [{ name: "before", state: { terminated: { exitCode: 0 } } }, { ...status, state: { running: {} } }]
+    expect(podSeen(decodePod({ metadata, spec, status: { initContainerStatuses } })).turnOf).toEqual(Option.fromUndefinedOr(turn))
+  })
   it("names the account of its worker, and none where Kubernetes names none", () => {
     const accountIn = (spec: object) => podSeen(decodePod({ metadata, spec })).account
     expect([accountIn({ serviceAccountName: "network" }), accountIn({})]).toEqual(["network", ""])

@@ -133,13 +133,16 @@ describe("the claim", () => {
       expect(kubernetes.writes()).toBe(1)
     }))
 
-  it.effect("is tried again while a policy or a webhook denies it, which may be for the minute in which that one is rolled out", () =>
-    Effect.gen(function*() {
-      const kubernetes = fakeKubernetes(spec)
-      kubernetes.disturb(...Array.from({ length: 20 }, () => "deny" as const))
-      expect(Exit.isSuccess(yield* soon(claiming(kubernetes)))).toBe(true)
-      expect(kubernetes.writes()).toBe(1)
-    }))
+  it.effect.each(["deny", "reject"] as const)(
+    "is tried again while a policy or a webhook denies it, which may be for the minute in which that one is rolled out: %s",
+    (write) =>
+      Effect.gen(function*() {
+        const kubernetes = fakeKubernetes(spec)
+        kubernetes.disturb(...Array.from({ length: 20 }, () => write))
+        expect(Exit.isSuccess(yield* soon(claiming(kubernetes)))).toBe(true)
+        expect(kubernetes.writes()).toBe(1)
+      })
+  )
 
   it.effect("is had by one of twenty that race for it", () =>
     Effect.gen(function*() {

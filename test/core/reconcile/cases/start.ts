@@ -69,10 +69,18 @@ export const start: ReadonlyArray<Case> = [
   {
     given: "a Pod that a quota refuses for long",
     seed: { life: "starting", job: "active", jobAgeSeconds: 4000, warning: "quota" },
-    situation: "its Job has waited for a quota for a minute",
+    situation: "its Job has waited for a quota or a webhook for a minute",
     actions: [],
     phase: "Starting",
     reason: "QuotaExceeded"
+  },
+  {
+    given: "a Pod for which a webhook does not answer for long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 4000, warning: "webhook" },
+    situation: "its Job has waited for a quota or a webhook for a minute",
+    actions: [],
+    phase: "Starting",
+    reason: "Refused"
   },
   {
     given: "a Job whose Pod is gone, and a quota refuses another",
