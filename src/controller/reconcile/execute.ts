@@ -25,7 +25,7 @@ import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../schem
 import { makePoolReports, type PoolSilent, type ReportError } from "../pool/pool-reports.ts"
 import { Behind } from "./behind.ts"
 import { emit } from "./event.ts"
-import { leaseRefusalOr, orUnsure, refusalBy, refusalOr, type Unsure, WriteRefused } from "./refusals.ts"
+import { deletionRefusalOr, leaseRefusalOr, orUnsure, refusalBy, refusalOr, type Unsure, WriteRefused } from "./refusals.ts"
 
 type Failure = WriteRefused | Unsure | PoolSilent | Behind | KubernetesError | ReportError
 
@@ -160,7 +160,8 @@ const make = Effect.fnUntraced(function*(identity: string) {
    * the time that a Pod which it made since then can claim.
    */
   const deleteJob = (task: AgentTask, { name, resourceVersion, uid }: Extract<Action, { readonly _tag: "DeleteJob" }>) => {
-    const deletion = (guard: Guard) => kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, guard)
+    const deletion = (guard: Guard) =>
+      Effect.mapError(kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, guard), deletionRefusalOr)
     return isOver(task.status.phase) || task.status.claim !== undefined
       ? deletion({ uid })
       : Effect.flatMap(

@@ -15,7 +15,7 @@ import { agentTasks, type Kind } from "../../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 
-/** The API server refused to make a Job or a task, or to write a Lease. `plan` decides again, with this refusal. */
+/** The API server refused to make a Job or a task, to delete a Job, or to write a Lease. `plan` decides again, with this refusal. */
 export class WriteRefused extends Data.TaggedError("WriteRefused")<Refusal> {}
 
 /** The API server refused to show who holds a workspace, or what a source has. `plan` decides again, with this refusal. */
@@ -67,6 +67,12 @@ export const leaseRefusalOr = (error: KubernetesError): WriteRefused | Kubernete
   error._tag === "NotFound" || error._tag === "Gone"
     ? error
     : Option.match(refusalOf(error), { onNone: () => error, onSome: (refused) => new WriteRefused(unlessForGood(refused)) })
+
+/** Returns `WriteRefused` for an error that refuses to delete a Job. A failure is one too: a Job that was deleted all the same shows that. */
+export const deletionRefusalOr = (error: KubernetesError): WriteRefused | KubernetesError =>
+  error._tag === "Unreachable" && error.answered === true
+    ? new WriteRefused(refusal("Refused", error.message))
+    : leaseRefusalOr(error)
 
 /**
  * Returns `ReadRefused` for an answer that would be the same to each further look, and any other error as it is. A task that only tried

@@ -13,6 +13,7 @@ import {
   deleteJob,
   ended,
   later,
+  noticesOfDeletion,
   noticesToPool,
   type Respond,
   type RespondTo,
@@ -98,7 +99,11 @@ export const endPod: RespondTo<PodSeen> = (s, pod) => {
     onSome: (job) => deleteJob(s, job)
   })
   const status = step(s, { phase: "Running", reason, message })
-  return later({ ...unchanged(s, actions), status, notices: noticesToPool(s, { reason: "PodNotReady", message }) }, troubleAgainMillis)
+  return later({
+    ...unchanged(s, actions),
+    status,
+    notices: [...noticesToPool(s, { reason: "PodNotReady", message }), ...noticesOfDeletion(s)]
+  }, troubleAgainMillis)
 }
 
 /** Looks again at a Pod that is not ready when that has lasted for long. */

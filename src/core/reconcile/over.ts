@@ -5,16 +5,25 @@ import { acknowledged } from "../task/status.ts"
 import { resultOf } from "../task/task-result.ts"
 import { Action } from "./action.ts"
 import { isInterim, ownAgain } from "./attempt-conditions.ts"
-import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
+import { later, noticesOfDeletion, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { jobGoesOn, leftoverPatienceMillis } from "./situation.ts"
 
-export const keep: Respond = (s) => {
+const stay: Respond = (s) => {
   const { task } = s
   const kept = {
     ...unchanged(s),
     status: isInterim(task.status) ? ownAgain(task, s.now) : acknowledged(task.status, task.metadata.generation)
   }
   return jobGoesOn(s) ? later(kept, leftoverPatienceMillis - s.overMillis) : kept
+}
+
+/** How soon the API server is asked again to delete a Job that nobody needs. */
+const deleteAgainMillis = 60_000
+
+/** Keeps the task as it is. That its Job may not be deleted is told. */
+export const keep: Respond = (s) => {
+  const notices = noticesOfDeletion(s)
+  return notices.length > 0 ? later({ ...stay(s), notices }, deleteAgainMillis) : stay(s)
 }
 
 export const report: RespondTo<string> = (s, assignment) => {

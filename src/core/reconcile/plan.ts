@@ -8,7 +8,7 @@ import * as claimed from "./claimed.ts"
 import * as follow from "./follow.ts"
 import * as over from "./over.ts"
 import { cancel, deleteJob, type RespondTo, type Response, unchanged } from "./response.ts"
-import { type Holds, isClaimed, leftoverPatienceMillis, taskOver, type When, when } from "./situation.ts"
+import { type Holds, isClaimed, leftoverPatienceMillis, taskOver, unlessRefused, type When, when } from "./situation.ts"
 import * as start from "./start.ts"
 import * as waiting from "./waiting.ts"
 
@@ -62,8 +62,8 @@ export const rows: ReadonlyArray<Row> = [
       situation: "over, but its Job goes on",
       means: `delete the Job: nobody can claim the task any more; one whose worker gave a result has ${
         leftoverPatienceMillis / 1000
-      } s to end by itself`,
-      when: when.leftover,
+      } s to end by itself; while that is refused, the rows below go on`,
+      when: unlessRefused(when.leftover),
       respond: deleteJob
     }),
     row({
@@ -215,7 +215,7 @@ export const rows: ReadonlyArray<Row> = [
   }),
   row({
     situation: "its Job is to make way for another launch, and has no Pod any more",
-    means: "clear it away when that is due, and say nothing else of it",
+    means: "clear it away when that is due, and say nothing else of it, unless that is refused",
     when: when.clearedAway,
     respond: start.clearAway,
     live: "job"
@@ -230,7 +230,7 @@ export const rows: ReadonlyArray<Row> = [
   row({
     situation: "its Job ended before the claim",
     means:
-      "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone while a quota or a webhook keeps Kubernetes from another, may have three more",
+      "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone while a quota or a webhook keeps Kubernetes from another, may have three more; fail too once clearing it away was denied for as long as a start may take",
     when: when.launchFailed,
     respond: start.clearAwayOrFail,
     live: "job"

@@ -5,6 +5,7 @@ import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes/quota.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
 import { hadToGo } from "../run/retries.ts"
+import { tokenSecretPattern } from "../task/intake.ts"
 import type { ContainerSeen, JobSeen, PodSeen, StartSeen, Warning } from "../task/observed.ts"
 import { diskFullExitCode } from "../task/places.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
@@ -38,9 +39,18 @@ const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["othe
   ...others
 ]
 
-/** Adds where to make a Secret or ConfigMap that the kubelet does not find, or a service account that the API server does not. */
-const whereToMake = (words: string): string =>
-  /(?:secret|configmap|serviceaccount) "[^"]*" not found\]?$/u.test(words) ? `${words}; make it in the tasks' namespace` : words
+const isTokenSecret = new RegExp(tokenSecretPattern, "u")
+/**
+ * Adds where to make a Secret or ConfigMap that the kubelet does not find, or a service account that the API server does not. The token of
+ * a pool's stage only the controller can make, which tells its run why it cannot.
+ */
+const whereToMake = (words: string): string => {
+  const name = /(?:secret|configmap|serviceaccount) "([^"]*)" not found\]?$/u.exec(words)?.[1]
+  if (name === undefined) return words
+  return `${words}; ${
+    isTokenSecret.test(name) ? "the controller makes it, and its log says what keeps it from that" : "make it in the tasks' namespace"
+  }`
+}
 
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): Trouble | undefined => {
   const say = (what: string): string => `Container ${name} ${what}: ${whereToMake(inLine(seen.message)) || seen.reason}`

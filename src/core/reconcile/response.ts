@@ -4,13 +4,13 @@
 import { Option } from "effect"
 import { type AgentTask, type AgentTaskStatus, longestStatusMessage } from "../../schema/task/agent-task.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
-import type { JobSeen, Seen } from "../task/observed.ts"
+import { type JobSeen, type Seen, waitReasonOf } from "../task/observed.ts"
 import { advance, fitting, type News } from "../task/status.ts"
 import { sayTheSame } from "../text/same-words.ts"
 import { sentence, shortened } from "../text/sentence.ts"
 import { Action, Notice } from "./action.ts"
 import { launchesOf, withoutReplacedFor } from "./launches.ts"
-import { assignmentOf } from "./situation.ts"
+import { assignmentOf, jobGoesOn } from "./situation.ts"
 
 export interface Response {
   /** The actions, carried out in this order before the status is written. The first that fails ends the pass. */
@@ -74,9 +74,15 @@ export const ended = (
   notices: [Notice.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
 })
 
-/** Deletes the Job, unless that is under way. */
+/** Deletes the Job, unless that is under way or was just refused. */
 export const deleteJob: RespondTo<JobSeen> = (s, { deleting, name, resourceVersion, uid }) =>
-  unchanged(s, deleting ? [] : [Action.DeleteJob({ name, uid, resourceVersion })])
+  unchanged(s, deleting || Option.isSome(s.refusal) ? [] : [Action.DeleteJob({ name, uid, resourceVersion })])
+
+/** Tells in an event that the Job may not be deleted, where the status of the task has other things to say. */
+export const noticesOfDeletion = (s: Seen): ReadonlyArray<Notice> =>
+  Option.toArray(Option.filter(s.refusal, () => jobGoesOn(s))).map((refusal) =>
+    Notice.Emit({ type: "Warning", reason: waitReasonOf(refusal), message: refusal.message })
+  )
 
 /** Cancels the task, or one that it made, unless that was done already. */
 export const cancel: RespondTo<AgentTask> = (s, { metadata: { name, uid }, spec }) =>

@@ -46,6 +46,8 @@ export type Holds = (s: Seen) => boolean
 
 /** Returns a question that asks only whether `holds`; what it finds is of no use to a response. */
 export const is = (holds: Holds): When<unknown> => Option.liftPredicate(holds)
+/** Returns a question that finds nothing while a refusal holds. */
+export const unlessRefused = <Found>(when: When<Found>): When<Found> => (s) => Option.isSome(s.refusal) ? Option.none() : when(s)
 /** Returns a question that finds the task's Job if there is one and `holds` of it. */
 const itsJob = (holds: (s: Seen, job: JobWatched) => boolean): When<JobWatched> => (s) => Option.filter(s.job, (job) => holds(s, job))
 
@@ -89,6 +91,10 @@ const isClearedAway = ({ pod, task }: Seen, job: JobSeen): boolean => isGivenUp(
 /** Reports whether the start of a Job has taken all of its time, and `moreMillis` beyond it, by a monotonic clock. */
 const overdue = (s: Seen, { startingMillis }: JobWatched, moreMillis = 0): boolean =>
   startingMillis >= longestStartMillis(s, s.policy) + moreMillis
+
+/** Reports whether the last refusal is a denial, which has lasted for as long as a start may take. */
+export const isDeniedTooLong: Holds = ({ deniedMillis, policy: { startupTimeoutSeconds }, refusal }) =>
+  Option.exists(refusal, ({ kind }) => kind === "Denied") && deniedMillis >= startupTimeoutSeconds * 1000
 
 /**
  * Reports whether the task has its workspace, for which others may wait, and an artifact is written down. It starts with that artifact,
@@ -137,8 +143,7 @@ export const when = {
   launchesSpent: is(launchesAreSpent),
   templateRefused: ({ policy: { allowedKeys }, task }) => Option.fromUndefinedOr(templateRefusal(task, allowedKeys)),
   optionUnknown: ({ task }) => unknownOption(task.spec.options, "controller"),
-  deniedTooLong: ({ deniedMillis, policy: { startupTimeoutSeconds }, refusal }) =>
-    Option.filter(refusal, ({ kind }) => kind === "Denied" && deniedMillis >= startupTimeoutSeconds * 1000),
+  deniedTooLong: (s) => Option.filter(s.refusal, () => isDeniedTooLong(s)),
   refusedForNow: ({ refusal }) => refusal,
   waiting: ({ turn }) => Option.liftPredicate(turn, Turn.$is("Waiting")),
   workspaceInDoubt: ({ holder }) => Option.liftPredicate(holder, Holder.$is("InDoubt")),

@@ -2,11 +2,19 @@
 // A task's end is written before its Job is deleted: the status, guarded by its version, decides between a cancel and a claim.
 // Used by core/reconcile/plan.
 import { Option } from "effect"
-import { type FailureReason, isReason } from "../../schema/task/reason.ts"
+import { type FailureReason, isFailure, isReason } from "../../schema/task/reason.ts"
 import type { Artifact } from "../../schema/task/source.ts"
 import { epochOf, nextEpoch, type Vacant } from "../scheduling/workspace-lease.ts"
 import { jobName } from "../task/job-name.ts"
-import { failureReasonOf, type JobSeen, type JobWatched, type Refusal, type RefusalForGood, type Seen } from "../task/observed.ts"
+import {
+  failureReasonOf,
+  type JobSeen,
+  type JobWatched,
+  type Refusal,
+  type RefusalForGood,
+  type Seen,
+  waitReasonOf
+} from "../task/observed.ts"
 import type { News } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action } from "./action.ts"
@@ -39,7 +47,7 @@ import {
   unchanged,
   underWay
 } from "./response.ts"
-import { jobAgeMillis, podWent } from "./situation.ts"
+import { isDeniedTooLong, jobAgeMillis, podWent } from "./situation.ts"
 
 /**
  * Returns when to look again at a start of this age. The longer it has waited, the less a delay matters, and a thousand that wait must not
@@ -111,10 +119,24 @@ export const finishStuck: RespondTo<JobSeen> = (s, job) => {
 /** Deletes the Job and looks again, because a finalizer may keep it. */
 const deleteAndLook: RespondTo<JobWatched> = (s, job) => later(deleteJob(s, job), lookAgainAfter(jobAgeMillis(job, s.now)))
 
+/** Says that the Job of a failed launch may not be deleted, or fails for that. */
+const showKept: RespondTo<Refusal> = (s, refusal) => {
+  const { againInMillis, message } = refusal
+  return isDeniedTooLong(s)
+    ? finishDenied(s, refusal)
+    : later(underWay(s, { phase: "Starting", reason: waitReasonOf(refusal), message }), againInMillis)
+}
+/** Reports whether the status says of the Job of a failed launch that it may not be deleted: else it says why that failed. */
+const saysKept = ({ task: { status: { reason } } }: Seen): boolean => !isFailure(reason)
+
 /** Deletes the Job of a failed launch, but not before the next launch is due. */
 const clearAwayWhenDue = (s: Seen, job: JobWatched, told: Response): Response => {
   const soonest = nextAfterMillis(s.task.status) - job.knownMillis
-  return soonest > 0 ? later(told, soonest) : deleteAndLook(s, job)
+  if (soonest > 0) return later(told, soonest)
+  return Option.match(Option.filter(s.refusal, () => !job.deleting), {
+    onNone: () => deleteAndLook(s, job),
+    onSome: (refusal) => showKept(s, refusal)
+  })
 }
 
 /** Clears the Job away when that is due. The status stays as it is, and a pool that has not heard it is told. */
@@ -128,7 +150,8 @@ export const clearAway: RespondTo<JobWatched> = (s, job) => {
  * 1. the Job is not given up, and no launch is left: the task fails;
  * 2. the status does not say so, or not why: it says both, guarded by its version: a Pod that has claimed meanwhile keeps its Job;
  * 3. the next launch is not due: wait;
- * 4. it is due: delete the Job, and look again until it is gone and `launch` makes another.
+ * 4. it is due: delete the Job, and look again until it is gone and `launch` makes another; say so if it may not be deleted, and fail if
+ *    that is denied for as long as a start may take.
  */
 export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
   const { message, reason } = notStarted(s)
@@ -136,7 +159,7 @@ export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
   if (!isGivenUp(s.task, job, "LaunchFailed") && launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   const told = underWay(s, news)
-  if (sameNews(s, news) && isGivenUp(s.task, job, "LaunchFailed")) return clearAwayWhenDue(s, job, told)
+  if (isGivenUp(s.task, job, "LaunchFailed") && (sameNews(s, news) || saysKept(s))) return clearAwayWhenDue(s, job, told)
   const { status } = launched(s, job, told)
   return later({ ...told, status: withGivenUp(status, job, "LaunchFailed") }, 0)
 }

@@ -1,7 +1,14 @@
 // What a task says of each answer that keeps an object from being made, and when it asks again.
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Option } from "effect"
-import { leaseRefusalOr, orUnsure, readRefusalOr, refusalBy, refusalOr } from "../../../src/controller/reconcile/refusals.ts"
+import {
+  deletionRefusalOr,
+  leaseRefusalOr,
+  orUnsure,
+  readRefusalOr,
+  refusalBy,
+  refusalOr
+} from "../../../src/controller/reconcile/refusals.ts"
 import type { Refusal } from "../../../src/core/task/observed.ts"
 import {
   Forbidden,
@@ -101,6 +108,22 @@ describe("what the API server answers to a write of a workspace's Lease", () => 
     ({ answer, tag }) => {
       expect(leaseRefusalOr(answer)._tag).toBe(tag)
     }
+  )
+})
+
+describe("what the API server answers to the deletion of a Job", () => {
+  it.each<{ answer: KubernetesError; is: object }>([
+    { answer: new Forbidden({ ...said, detail: "of a policy" }), is: { _tag: "WriteRefused", kind: "Denied" } },
+    { answer: new Invalid({ ...said, code: 422, detail: "a rule", causes: [] }), is: { _tag: "WriteRefused", kind: "Denied" } },
+    {
+      answer: new Unreachable({ verb: "delete", object: "it", detail: "HTTP 500", answered: true }),
+      is: { _tag: "WriteRefused", kind: "Refused", againInMillis: 10_000 }
+    },
+    { answer: new Unreachable({ verb: "delete", object: "it", detail: "no answer in 30s" }), is: { _tag: "Unreachable" } },
+    { answer: new NotFound({ ...said, code: 404, detail: "gone", isKindServed: true }), is: { _tag: "NotFound" } }
+  ])(
+    "is a refusal that others can mend, unless nothing was answered or the Job is gone: $answer._tag as $is",
+    ({ answer, is }) => expect(deletionRefusalOr(answer)).toMatchObject(is)
   )
 })
 

@@ -311,13 +311,14 @@ describe("troubleOfStart of a message that has several lines", () => {
     const warning = Option.some({ reason, message: "mount failed:\n\texit status 32\n" })
     expect(Option.getOrThrow(troubleOfStart({ job: Option.none(), pod: Option.none(), warning })).message).toBe(says)
   })
-  it("says where to make what a volume lacks", () => {
-    const warning = Option.some({
-      reason: "FailedMount",
-      message: "MountVolume.SetUp failed for volume \"source\" : configmap \"files\" not found"
-    })
+  it.each([
+    { lacks: "configmap \"files\" not found", next: "make it in the tasks' namespace" },
+    { lacks: "secret \"run-1a-apply-2-token\" not found", next: "the controller makes it, and its log says what keeps it from that" },
+    { lacks: "secret \"my-token\" not found", next: "make it in the tasks' namespace" }
+  ])("says where to make what a volume lacks, unless only the controller can make it: $lacks", ({ lacks, next }) => {
+    const warning = Option.some({ reason: "FailedMount", message: `MountVolume.SetUp failed for volume "source" : ${lacks}` })
     expect(Option.getOrThrow(troubleOfStart({ job: Option.none(), pod: Option.none(), warning })).message).toBe(
-      "A volume of the Pod cannot be mounted: MountVolume.SetUp failed for volume \"source\" : configmap \"files\" not found; make it in the tasks' namespace"
+      `A volume of the Pod cannot be mounted: MountVolume.SetUp failed for volume "source" : ${lacks}; ${next}`
     )
   })
   it("says which account of an identity is missing, as Kubernetes 1.37 words it, and where to make it", () => {
