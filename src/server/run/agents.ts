@@ -13,7 +13,7 @@ const connectedMillis = 90_000
  * How far ahead of the clock an agent may have been heard and still count as there. One that was heard later was so before the clock was
  * put back, and would count for as long as it was put back.
  */
-export const aheadMillis = 5_000
+const aheadMillis = 5_000
 /** How long an agent without a stage is remembered after it was last heard. */
 const rememberedMillis = 30 * 24 * 3600 * 1000
 

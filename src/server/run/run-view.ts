@@ -13,7 +13,7 @@ import { Blobs } from "../store/blobs.ts"
 import { instantOf, now } from "../store/instants.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
-import { Agents, aheadMillis } from "./agents.ts"
+import { Agents } from "./agents.ts"
 import { Pools } from "./pools.ts"
 import { lineOf, mostAhead, queues, RunQueue } from "./run-queue.ts"
 import { type Run, Runs } from "./runs.ts"
@@ -148,17 +148,12 @@ export const makeRunViews = Effect.gen(function*() {
     }`
   })
 
-  /**
-   * Returns since when a stage is to be stopped whose agent is there and has no task of it, or has had the time to stop it: in words, and none
-   * where the number of the cancel is no time any more, since the clock was put back.
-   */
+  /** Returns since when a stage is to be stopped whose agent is there and has no task of it, or has had the time to stop it. */
   const unstoppedSince = Effect.fnUntraced(function*(run: Run, { agent, cancelSeq, startedAt, waitMessage }: StageRow) {
     if (!run.cancelAsked || cancelSeq === null) return undefined
-    const at = yield* Clock.currentTimeMillis
-    const isAhead = cancelSeq > at + aheadMillis
-    const isLate = startedAt === null && (isAhead || cancelSeq <= at - stopMillis)
+    const isLate = startedAt === null && cancelSeq <= (yield* Clock.currentTimeMillis) - stopMillis
     const isGone = agent !== null && waitMessage === goneWait(agent).waitMessage
-    return isLate || isGone ? isAhead ? "" : ` at ${instantOf(cancelSeq)}` : undefined
+    return isLate || isGone ? instantOf(cancelSeq) : undefined
   })
 
   /** Returns what the agent that has a stage told of it, and what it does not: that it is silent since then, or cannot stop the stage. */
@@ -174,7 +169,7 @@ export const makeRunViews = Effect.gen(function*() {
     }
     const unstopped = yield* unstoppedSince(run, open)
     if (unstopped !== undefined) {
-      const asked = `Agent ${open.agent} has not stopped the stage, as it was asked to${unstopped}. ${endIt(run)}`
+      const asked = `Agent ${open.agent} has not stopped the stage, as it was asked to at ${unstopped}. ${endIt(run)}`
       return { ...told, message: told === undefined ? asked : `${asked} ${told.message}` }
     }
     if (told !== undefined || open.startedAt !== null) return told
