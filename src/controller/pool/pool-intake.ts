@@ -87,6 +87,12 @@ const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after,
   return { after: next, failed: yield* Effect.filter(new Set([...failed, ...ids]), fails, { concurrency: 8 }) }
 })
 
+/**
+ * After how many failed tries in a row, which take some seconds, the pool was away. A busy one fails once or twice, and must not be told of
+ * a thousand tasks for that.
+ */
+const awayAfter = 4
+
 /** Tells the pool of all tasks anew: one that was away may be a copy from before, which has an earlier agent for some and another reason. */
 const tellAnew = (intake: Intake) =>
   Effect.suspend(() => Effect.forEach([...intake.world.cache.tasks().values()], (task) => sayAgain(intake, task), { discard: true }))
@@ -105,15 +111,15 @@ const persistently = <A, E extends { readonly message: string }, R>(step: Effect
 export const poolIntake = Effect.fnUntraced(function*(intake: Intake) {
   yield* answered
   const followed = yield* Ref.make<Followed>({ after: 0, failed: [] })
-  let wasAway = false
-  const noteAway = Effect.sync(() => {
-    wasAway = true
+  let failures = 0
+  const noteFailure = Effect.sync(() => {
+    failures += 1
   })
   const cancellations = Effect.gen(function*() {
     const before = yield* Ref.get(followed)
-    yield* Ref.set(followed, yield* persistently(Effect.tapError(followCancellations(intake, before), () => noteAway)))
-    if (wasAway) yield* tellAnew(intake)
-    wasAway = false
+    yield* Ref.set(followed, yield* persistently(Effect.tapError(followCancellations(intake, before), () => noteFailure)))
+    if (failures >= awayAfter) yield* tellAnew(intake)
+    failures = 0
   })
   const taking = persistently(take(intake, makeAcceptor(intake)))
   return yield* Effect.all([Effect.forever(taking), Effect.forever(cancellations)], { concurrency: 2, discard: true })

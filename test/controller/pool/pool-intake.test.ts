@@ -78,6 +78,29 @@ it.effect("has the tasks told anew to a pool that was away, which may be an earl
     yield* Fiber.interrupt(running)
   }).pipe(Effect.provide(Logger.layer([]))))
 
+it.effect("has no task told anew to a pool that fails a poll now and then, as a busy one does", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, life: "claimed", pool: true })
+    world.setTask("tasks/task", Option.some(task))
+    world.setReportedWait(task.metadata.uid, { reason: "Claimed", message: "It runs." })
+    const looks = new Array<string>()
+    let asked = 0
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.never,
+      cancellations: () =>
+        Effect.suspend(() =>
+          asked++ % 3 < 2
+            ? Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "503 busy" }))
+            : Effect.delay(Effect.succeed({ ids: [], next: 0 }), "20 seconds")
+        )
+    })
+    const running = yield* taking(pool, instantCluster().kubernetes, { world, look: (key) => Effect.sync(() => void looks.push(key)) })
+    yield* TestClock.adjust("5 minutes")
+    expect([asked > 20, looks]).toEqual([true, []])
+    yield* Fiber.interrupt(running)
+  }).pipe(Effect.provide(Logger.layer([]))))
+
 it.effect("takes nothing that a poll brings once the cluster is drained, so that another agent may have it", () =>
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
