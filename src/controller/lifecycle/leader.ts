@@ -3,9 +3,10 @@
 // Run by controller/lifecycle/controller once this replica leads.
 import { Duration, Effect, Metric, Option, Schedule, Stream, SubscriptionRef } from "effect"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
-import { workspacesInDoubt } from "../../core/state/end-in-doubt.ts"
+import { lastInDoubt } from "../../core/state/end-in-doubt.ts"
 import { callTimeout } from "../../kubernetes/client.ts"
 import { monotonicMillis } from "../../kubernetes/clock.ts"
+import { keyOf } from "../../kubernetes/object.ts"
 import { makeBackoff } from "../../queue/backoff.ts"
 import * as KeyedQueue from "../../queue/keyed-queue.ts"
 import { poolIntake } from "../pool/pool-intake.ts"
@@ -41,16 +42,31 @@ const isolation = Metric.gauge("agent_job_isolation_proven", {
   description: "1 while this replica leads and the isolation of tasks is proven for its values, as agent-job doctor proves it."
 })
 const inDoubt = Metric.gauge("agent_job_tasks_in_doubt", {
-  description:
-    "Applies of no pool that are over and left their state in doubt, while this replica leads: their workspaces wait for a person."
+  description: "Workspaces that wait for a person after an apply of no pool, while this replica leads, whose log names those applies."
 })
 
-const tell = ({ heldBack: count, isProven }: Pick<Turns, "heldBack" | "isProven">, doubts: () => number) =>
+/** Counts them, and names them in the log when they are news: nothing else tells such an end from others with the same reason. */
+const tellDoubts = ({ cache }: World) => {
+  let said = ""
+  return Effect.suspend(() => {
+    const tasks = lastInDoubt(cache.tasks().values()).map(({ metadata }) => keyOf(metadata)).sort()
+    const isNews = tasks.join() !== said
+    said = tasks.join()
+    const named = { tasks: tasks.slice(0, 100) }
+    return Effect.andThen(
+      Metric.update(inDoubt, tasks.length),
+      isNews && tasks.length > 0
+        ? Effect.logWarning("these applies left their states in doubt, so their workspaces wait for a person", named)
+        : Effect.void
+    )
+  })
+}
+
+const tell = ({ heldBack: count, isProven }: Pick<Turns, "heldBack" | "isProven">) =>
   Effect.suspend(() =>
     Effect.all([
       ...heldBack.map(({ gauge, reason }) => Metric.update(gauge, count(reason))),
-      Metric.update(isolation, Number(isProven())),
-      Metric.update(inDoubt, doubts())
+      Metric.update(isolation, Number(isProven()))
     ], { discard: true })
   )
 
@@ -96,7 +112,7 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   )
   yield* Metric.update(leader, 1)
   yield* Effect.addFinalizer(() => Metric.update(draining, 0)) // whoever leads next may hear that the drain is over
-  yield* Effect.addFinalizer(() => tell({ heldBack: () => 0, isProven: () => false }, () => 0))
+  yield* Effect.addFinalizer(() => Effect.andThen(tell({ heldBack: () => 0, isProven: () => false }), Metric.update(inDoubt, 0)))
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
   world.leadBegins(yield* monotonicMillis)
   yield* Effect.addFinalizer(() => Effect.map(monotonicMillis, world.leadEnds)) // runs first: a drain may wait for an API server that is away
@@ -112,6 +128,6 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
     intake,
     Effect.forever(Effect.flatMap(world.turns.moved, () => Effect.forEach(world.turns.untold(), attention.look, { discard: true }))),
     Stream.runForEach(SubscriptionRef.changes(drained), (isDrained) => Metric.update(draining, Number(isDrained))),
-    Effect.repeat(tell(world.turns, () => workspacesInDoubt(world.cache.tasks().values())), Schedule.spaced(countedEvery))
+    Effect.repeat(Effect.andThen(tell(world.turns), tellDoubts(world)), Schedule.spaced(countedEvery))
   ], { concurrency: "unbounded", discard: true }) // all for the whole lead: a bug in one ends the lead, and not that one alone and unnoticed
 })

@@ -25,12 +25,12 @@ export const leftInDoubt = ({ metadata: { deletionTimestamp }, spec, status: { c
   spec?.pool === undefined && spec?.stage !== "destroy" && deletionTimestamp === undefined && isOver(phase) && claim !== undefined &&
   mayLack(result)
 
-/** Returns how many workspaces wait for a person: those of which the last task that changed them, of those that are there, left a doubt. */
-export const workspacesInDoubt = (tasks: Iterable<AgentTask>): number => {
+/** Returns after which tasks a workspace waits for a person: the last that changed it, of those that are there, if it left a doubt. */
+export const lastInDoubt = (tasks: Iterable<AgentTask>): ReadonlyArray<AgentTask> => {
   const last = new Map<string, AgentTask>()
   for (const task of tasks) {
     const { spec: { stage, workspace }, status: { claim } } = task
     if (mutates(stage) && claim !== undefined && claim.at >= (last.get(workspace)?.status.claim?.at ?? "")) last.set(workspace, task)
   }
-  return [...last.values()].filter(leftInDoubt).length
+  return [...last.values()].filter(leftInDoubt)
 }

@@ -75,7 +75,7 @@ const panels: ReadonlyArray<Panel> = [
   {
     type: "stat",
     title: "States in doubt",
-    description: "They wait for a person: agent-job get workspaces, or the last apply of a workspace in kubectl get atasks.",
+    description: "They wait for a person: agent-job get workspaces names them, and without a pool the log of the controller that leads.",
     expr: `sum(max by (cluster, namespace, __name__) (agent_job_server_states_in_doubt{${chosen}} or agent_job_tasks_in_doubt{${chosen}}))`,
     legend: ""
   },

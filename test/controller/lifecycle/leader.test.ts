@@ -346,8 +346,9 @@ it.effect("takes work of the pool into the namespace of tasks, which need not be
     yield* Fiber.interrupt(led)
   }))
 
-it.effect("says how many workspaces wait for a person after an apply without a pool, until its task is deleted", () =>
-  Effect.gen(function*() {
+it.effect("says how many workspaces wait for a person after an apply without a pool, and once which, until its task is deleted", () => {
+  const said = new Array<unknown>()
+  return Effect.gen(function*() {
     const world = make(policy)
     const { task } = worldOf({ ...plainSeed, stage: "apply", life: "claimed" })
     const ended = (deletionTimestamp?: string) =>
@@ -363,6 +364,8 @@ it.effect("says how many workspaces wait for a person after an apply without a p
     const led = yield* Effect.forkChild(leading({ world }).lead)
     yield* TestClock.adjust(0)
     expect(yield* gauge("agent_job_tasks_in_doubt")).toEqual({ value: 1 })
+    yield* TestClock.adjust("2 minutes")
+    expect(said).toEqual([[expect.stringContaining("in doubt"), { tasks: ["tasks/task"] }]])
     ended(noon)
     yield* TestClock.adjust("30 seconds")
     expect(yield* gauge("agent_job_tasks_in_doubt")).toEqual({ value: 0 })
@@ -370,4 +373,5 @@ it.effect("says how many workspaces wait for a person after an apply without a p
     yield* TestClock.adjust("30 seconds")
     yield* Fiber.interrupt(led)
     expect(yield* gauge("agent_job_tasks_in_doubt")).toEqual({ value: 0 })
-  }))
+  }).pipe(Effect.provide(Logger.layer([Logger.make(({ logLevel, message }) => logLevel === "Warn" && said.push(message))])))
+})

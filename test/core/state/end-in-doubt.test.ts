@@ -1,6 +1,6 @@
 // What an ended task without a pool tells of its state: whether that may lack what the task made, as long as nobody has looked.
 import { describe, expect, it } from "@effect/vitest"
-import { type Changing, leftInDoubt, workspacesInDoubt } from "../../../src/core/state/end-in-doubt.ts"
+import { type Changing, lastInDoubt, leftInDoubt } from "../../../src/core/state/end-in-doubt.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTask, Stage } from "../../../src/schema/task/agent-task.ts"
 import { noon, plainSeed, worldOf } from "../../core/worlds.ts"
@@ -32,7 +32,7 @@ describe("leftInDoubt", () => {
   ])("is $doubt of $given", ({ doubt, task }) => expect(leftInDoubt(task)).toBe(doubt))
 })
 
-describe("workspacesInDoubt", () => {
+describe("lastInDoubt", () => {
   const { task } = worldOf({ ...plainSeed, stage: "apply", life: "claimed" })
   /** Returns a task that is over, and left a doubt unless it succeeded. */
   const over = (
@@ -60,5 +60,5 @@ describe("workspacesInDoubt", () => {
     { given: "the last, and a plan that came later", tasks: [over(before), over(later, { phase: "Succeeded", stage: "plan" })], count: 1 },
     { given: "the last and the one before", tasks: [over(before), over(later)], count: 1 },
     { given: "the last of each of two", tasks: [over(before), over(later, { workspace: "two" })], count: 2 }
-  ])("is $count where what left a doubt is $given", ({ count, tasks }) => expect(workspacesInDoubt(tasks)).toBe(count))
+  ])("is $count where what left a doubt is $given", ({ count, tasks }) => expect(lastInDoubt(tasks)).toHaveLength(count))
 })
