@@ -4,6 +4,6 @@ import { Data } from "effect"
 
 export class Behind extends Data.TaggedError("Behind")<{ readonly object: string }> {
   override get message() {
-    return `${this.object} has changed or gone since the cache last heard of it; the task is tried again until the cache has caught up.`
+    return `${this.object} has changed or gone since the cache last heard of it.`
   }
 }

@@ -226,7 +226,8 @@ const make = Effect.fnUntraced(function*(world: World) {
         Effect.catchTag(["AlreadyExists", "Behind", "Conflict"], ({ message }) =>
           Effect.suspend(() => {
             const pause = ownWrites.metConflict(key, resourceVersion)
-            return Effect.as(pause === whileBehind ? Effect.logInfo(message) : Effect.void, Option.some(pause))
+            const told = Effect.logInfo("the cache is behind; the task is looked at again until it has caught up", message)
+            return Effect.as(pause === whileBehind ? told : Effect.void, Option.some(pause))
           })),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),

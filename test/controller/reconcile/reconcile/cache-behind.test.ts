@@ -4,6 +4,7 @@ import { Duration, Effect, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { Behind } from "../../../../src/controller/reconcile/behind.ts"
 import { make } from "../../../../src/controller/world/world.ts"
+import { AlreadyExists } from "../../../../src/kubernetes/errors.ts"
 import { plainSeed, policy, worldOf } from "../../../core/worlds.ts"
 import { carriesOut, conflict, holding, logged, queueOf, reconcilerOf } from "./passes.ts"
 
@@ -45,22 +46,29 @@ describe("a pass whose cache is behind", () => {
       expect(passes).toBe(2)
     }).pipe(Effect.scoped))
 
-  it.effect("writes nothing of a task of which the API server has more than the cache, and looks again: soon, then every few seconds", () =>
-    Effect.gen(function*() {
-      const { task } = worldOf(plainSeed)
-      const world = holding(task)
-      let written = 0
-      const executor = carriesOut({
-        all: () => Effect.fail(new Behind({ object: "AgentTask tasks/task" })),
-        writeStatus: () => Effect.sync(() => String(++written))
-      })
-      const reconcile = yield* reconcilerOf({ world, executor })
-      const { logger, said } = logged()
-      const pauses = yield* Effect.forEach([1, 2], () => reconcile("tasks/task")).pipe(Effect.provide(logger))
-      expect(pauses).toEqual([Option.some(Duration.millis(200)), Option.some(Duration.seconds(5))])
-      expect(said).toEqual([[new Behind({ object: "AgentTask tasks/task" }).message]]) // once it has not caught up at once
-      expect([written, world.turns.waiting()]).toEqual([0, ["tasks/task"]])
-    }).pipe(Effect.scoped))
+  it.effect.each([
+    new Behind({ object: "AgentTask tasks/task" }),
+    conflict,
+    new AlreadyExists({ verb: "create", object: "Lease tasks/lease", code: 409, reason: "AlreadyExists", detail: "exists" })
+  ])(
+    "writes nothing of a task of which the API server has more than the cache, and looks again: soon, then every few seconds ($_tag)",
+    (error) =>
+      Effect.gen(function*() {
+        const { task } = worldOf(plainSeed)
+        const world = holding(task)
+        let written = 0
+        const executor = carriesOut({
+          all: () => Effect.fail(error),
+          writeStatus: () => Effect.sync(() => String(++written))
+        })
+        const reconcile = yield* reconcilerOf({ world, executor })
+        const { logger, said } = logged()
+        const pauses = yield* Effect.forEach([1, 2], () => reconcile("tasks/task")).pipe(Effect.provide(logger))
+        expect(pauses).toEqual([Option.some(Duration.millis(200)), Option.some(Duration.seconds(5))])
+        expect(said).toEqual([["the cache is behind; the task is looked at again until it has caught up", error.message]]) // once it has not caught up at once
+        expect([written, world.turns.waiting()]).toEqual([0, ["tasks/task"]])
+      }).pipe(Effect.scoped)
+  )
 
   it.effect.each([
     { given: "the cache stays behind", fresh: false, most: 14 },
