@@ -5,40 +5,57 @@ import { shortName } from "../text/sentence.ts"
 
 /** Key providers and methods that run no command, whatever their settings are. */
 const runNothing = ["aes_gcm", "azure_vault", "gcp_kms", "openbao", "pbkdf2", "unencrypted"]
-/** Runs the `credential_process` of a file that `shared_config_files` or `shared_credentials_files` names, and nothing without one. */
+/** Runs the `credential_process` of a file that its settings or the engine's environment name, and nothing without one. */
 const ofFile = "aws_kms"
 const namesFile = /shared_c/u
 
-const runsNothing = (type: string, text: string): boolean => runNothing.includes(type) || (type === ofFile && !namesFile.test(text))
+/** The engine's environment. */
+type Environment = Readonly<Record<string, string>>
 
-/** The beginning of a block, with its type, unless a comment comes first. Its brace is looked for apart, so that a line is read once. */
-const block = /(?<![\w"-])(key_provider|method)(?:[ \t]*(?:\/\*|"([^"\n]{0,64}))|[ \t]+([\p{L}_][\w-]{0,63}))/gu
+const hasFile = (text: string, env: Environment): boolean =>
+  namesFile.test(text) || ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"].some((name) => (env[name] ?? "") !== "")
+
+const runsNothing = (type: string, text: string, env: Environment): boolean =>
+  runNothing.includes(type) || (type === ofFile && !hasFile(text, env))
+
+/** The beginning of a block: its type and its name, up to the brace or to a comment in between. A sentence with the word has no such form. */
+const label = String
+  .raw`(?:"(?:[^"\\\n]|\\.)*"|\p{ID_Start}[\p{ID_Continue}-]*(?![\p{ID_Continue}-])|_[\p{ID_Continue}-]*(?![\p{ID_Continue}-]))`
+const block = new RegExp(
+  String.raw`(?<![\w"-])(key_provider|method)(?![\p{ID_Continue}-])[ \t]*(?:\/\*|(${label})[ \t]*(?:\/\*|${label}[ \t]*(?:\{|\/\*)))`,
+  "gu"
+)
 const mayOpen = (line: string): boolean => /key_provider|method/u.test(line) && /\{|\/\*/u.test(line)
 
-const inHcl = (text: string): string | undefined => {
+const inHcl = (text: string, env: Environment): string | undefined => {
   for (const line of text.split("\n").filter(mayOpen)) {
-    for (const [, kind = "", quoted, type = quoted ?? ""] of line.matchAll(block)) {
-      if (!runsNothing(type, text)) return `${kind} ${shortName(type)}`.trimEnd()
+    for (const [, kind = "", quoted = ""] of line.matchAll(block)) {
+      const type = quoted.replaceAll("\"", "")
+      if (!runsNothing(type, text, env)) return `${kind} ${shortName(type)}`.trimEnd()
     }
   }
   return undefined
 }
 
-/** JSON has no comments, and of a text's letters only one other form, so that the types that run commands are found themselves. */
-const inJson = (escaped: string): string | undefined => {
-  const text = escaped.replace(/\\u([\da-f]{4})/giu, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+/** JSON has no comments, and of a text's letters only one other form. */
+const plain = (json: string): string =>
+  json.replace(/\\u([\da-f]{4})/giu, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+
+/** The types that run commands are found themselves. */
+const inJson = (escaped: string, env: Environment): string | undefined => {
+  const text = plain(escaped)
   if (!/"(?:key_provider|method)"\s*:/u.test(text)) return undefined
-  return /"external"\s*:/u.test(text) ? "external" : /"aws_kms"\s*:/u.test(text) && namesFile.test(text) ? ofFile : undefined
+  return /"external"\s*:/u.test(text) ? "external" : /"aws_kms"\s*:/u.test(text) && hasFile(text, env) ? ofFile : undefined
 }
 
 /** Returns what in a file of the root module may run a command, or undefined. */
-export const commandIn = (name: string, text: string): string | undefined => {
-  if (name.endsWith(".json")) return inJson(text)
-  return /(?<![\w"-])encryption[ \t]*(?:\{|\/\*)/u.test(text) ? inHcl(text) : undefined
+export const commandIn = (name: string, text: string, env: Environment): string | undefined => {
+  if (name.endsWith(".json")) return /"encryption"\s*:/u.test(plain(text)) ? inJson(text, env) : undefined
+  return /(?<![\w"-])encryption[ \t]*(?:\{|\/\*)/u.test(text) ? inHcl(text, env) : undefined
 }
 
 /** Returns the same for the variable TF_ENCRYPTION, which has the content of the block, in either form. */
-export const commandInVariable = (text: string): string | undefined => inJson(text) ?? inHcl(text)
+export const commandInVariable = (text: string, env: Environment): string | undefined => inJson(text, env) ?? inHcl(text, env)
 
 const mostNamed = 5
 

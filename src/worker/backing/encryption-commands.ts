@@ -13,10 +13,10 @@ const variable = "TF_ENCRYPTION"
 /** Writes a line to the log if there is more than in `told`; returns all that there is. `env` is the engine's environment. */
 export const tellEncryptionCommands = Effect.fnUntraced(
   function*(place: Provisioned, env: Readonly<Record<string, string>>, told: ReadonlyArray<string> = []) {
-    const ofVariable = commandInVariable(env[variable] ?? "")
+    const ofVariable = commandInVariable(env[variable] ?? "", env)
     const places = ofVariable === undefined ? [] : [`${ofVariable} in ${variable}`]
     yield* inRootModule(place, (name, text) => {
-      const found = text === undefined ? "what is not read here" : commandIn(name, text)
+      const found = text === undefined ? "what is not read here" : commandIn(name, text, env)
       if (found !== undefined) places.push(`${found} in ${shortName(name)}`)
     })
     const others = places.filter((one) => !told.includes(one))

@@ -16,6 +16,8 @@ describe("commandIn", () => {
     { given: "one of an engine that is not known yet", text: `key_provider "shell" "k" {`, found: "key_provider shell" },
     { given: "one after another", text: `key_provider "pbkdf2" "a" {\n}\n${external}`, found: "key_provider external" },
     { given: "one in comments", text: `/* /* */ key_provider /*\n*/"external" /* { */ k /*\n*/ {`, found: "key_provider" },
+    { given: "one with a quote in its name", text: `key_provider "external" "k\\"" {`, found: "key_provider external" },
+    { given: "one with a comment after its name", text: `key_provider "external" "k" /*\n*/ {`, found: "key_provider external" },
     { given: "one with a comment after its type", text: `key_provider "external" /*\n*/ "k" {`, found: "key_provider external" },
     {
       given: "a file with a credential_process",
@@ -23,8 +25,8 @@ describe("commandIn", () => {
       found: "key_provider aws_kms"
     }
   ])("finds $given", ({ found, text }) => {
-    expect(commandIn("main.tofu", hcl(text))).toBe(found)
-    expect(commandInVariable(text)).toBe(found)
+    expect(commandIn("main.tofu", hcl(text), {})).toBe(found)
+    expect(commandInVariable(text, {})).toBe(found)
   })
 
   it.each([
@@ -33,8 +35,8 @@ describe("commandIn", () => {
     { given: "one whose key comes twice", text: `{"method": {"external": {}}, "method": {"aes_gcm": {}}}`, found: "external" },
     { given: "a file", text: `{"key_provider": {"aws_kms": {"k": {"shared\\u005fcredentials_files": []}}}}`, found: "aws_kms" }
   ])("finds in JSON $given", ({ found, text }) => {
-    expect(commandIn("main.tf.json", json(text))).toBe(found)
-    expect(commandInVariable(text)).toBe(found)
+    expect(commandIn("main.tf.json", json(text), {})).toBe(found)
+    expect(commandInVariable(text, {})).toBe(found)
   })
 
   it.each([
@@ -42,15 +44,43 @@ describe("commandIn", () => {
     { given: "keys in a cloud", text: hcl(`key_provider "aws_kms" "k" {\n  profile = "p"\n}\nstate {\n  method = method.aes_gcm.m\n}`) },
     { given: "no encryption", text: `resource "a" "b" {\n  method "external" "m" {\n  }\n}\n` },
     { given: "a word", text: `${hcl(`method "unencrypted" "m" {\n}`)}variable "method" { default = 1 }\n# the method is in x\n` },
+    { given: "a sentence", text: `${hcl("")}# a method of {x}\nlocals {\n  a = <<T\nThis method returns { a }, {method "POST"}\nT\n}\n` },
+    { given: "a loop", text: `${hcl("")}locals {\n  a = { for k, method in { a = 1 } : k => "x" if method != {} }\n}\n` },
+    {
+      given: "JSON with both words elsewhere",
+      text: `{"data": {"external": {"a": {}}, "http": {"b": {"method": "GET"}}}}`,
+      name: "cdk.tf.json"
+    },
     { given: "JSON that runs nothing", text: json(`{"key_provider": {"pbkdf2": {}}}`), name: "main.tf.json" },
     { given: "a data source in JSON", text: `{"data": {"external": {"a": {}}}}`, name: "main.tf.json" }
-  ])("finds nothing in $given", ({ name = "main.tf", text }) => expect(commandIn(name, text)).toBeUndefined())
+  ])("finds nothing in $given", ({ name = "main.tf", text }) => expect(commandIn(name, text, {})).toBeUndefined())
+
+  it.each(["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])("finds a file with a credential_process that %s names", (name) => {
+    const text = `key_provider "aws_kms" "k" {`
+    expect(commandIn("main.tf", hcl(text), { [name]: "./aws" })).toBe("key_provider aws_kms")
+    expect(commandIn("main.tf.json", json(`{"key_provider": {"aws_kms": {}}}`), { [name]: "./aws" })).toBe("aws_kms")
+    expect(commandInVariable(text, { [name]: "./aws" })).toBe("key_provider aws_kms")
+    expect(commandIn("main.tf", hcl(text), { [name]: "" })).toBeUndefined()
+  })
 
   it("needs no longer than a moment for a text that is made to last", () => {
     const begun = performance.now()
-    for (const part of ["key_provider a ", "method /", "key_provider", "method \"", "encryption ", "{\n", "method\t{", "\\u006"]) {
-      commandInVariable(part.repeat(2 ** 20 / part.length))
-      commandIn("main.tf", part.repeat(2 ** 20 / part.length))
+    for (
+      const part of [
+        "key_provider a ",
+        "method /",
+        "key_provider",
+        "method \"",
+        "encryption ",
+        "{\n",
+        "method\t{",
+        "method \"a\" \"",
+        "method a ",
+        "\\u006"
+      ]
+    ) {
+      commandInVariable(part.repeat(2 ** 20 / part.length), {})
+      commandIn("main.tf", part.repeat(2 ** 20 / part.length), {})
     }
     expect(performance.now() - begun).toBeLessThan(5000)
   })
