@@ -61,6 +61,6 @@ const mostNamed = 5
 
 /** Returns what the log says of them. */
 export const runsCommands = (places: ReadonlyArray<string>): string =>
-  `This may run commands of its own whenever the engine runs, in an apply also before that opens its plan, and no plan shows them: ${
+  `Whenever the engine runs, it may run commands of an encryption, in an apply even before it opens its plan; no plan shows them, so read them before you approve: ${
     places.slice(0, mostNamed).join(", ")
   }${places.length > mostNamed ? ` and ${places.length - mostNamed} more` : ""}`

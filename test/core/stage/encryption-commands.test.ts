@@ -87,4 +87,6 @@ describe("commandIn", () => {
 })
 
 it("are named five at most", () =>
-  expect(runsCommands(["a", "b", "c", "d", "e", "f"])).toMatch(/ and no plan shows them: a, b, c, d, e and 1 more$/u))
+  expect(runsCommands(["a", "b", "c", "d", "e", "f"])).toMatch(
+    /; no plan shows them, so read them before you approve: a, b, c, d, e and 1 more$/u
+  ))

@@ -38,7 +38,9 @@ it.effect("names the file that has them, also by a link, by a name of ours, or w
       "what is not read here in large.tf",
       "what is not read here in out.tf"
     ])
-    expect(lines).toEqual([expect.stringMatching(/^This may run commands of its own whenever the engine runs, in an apply also before /u)])
+    expect(lines).toEqual([
+      expect.stringMatching(/^Whenever the engine runs, it may run commands of an encryption, in an apply even before /u)
+    ])
   }))
 
 it.effect("names the variable that has them", () =>

@@ -68,14 +68,14 @@ esac
 `
       const { log, status } = yield* ran(poolTask(api, "plan"), { tofu: engine }, (here) => token(here, api))
       expect(status.reason, log()).toBe("Completed")
-      const lines = text(api.log).split("\n").filter((line) => /^(?:Planning|Kept|This|\$)|\$ tofu/u.test(line))
+      const lines = text(api.log).split("\n").filter((line) => /^(?:Planning|Kept|Whenever|\$)|\$ tofu/u.test(line))
       expect(lines).toEqual([
-        expect.stringMatching(/^This may run commands .*: key_provider external in main\.tf$/u),
+        expect.stringMatching(/^Whenever the engine runs, it may run commands .*: key_provider external in main\.tf$/u),
         expect.stringContaining("tofu init"),
         expect.stringContaining("tofu plan"),
         expect.stringMatching(/^Planning changed .*: \.terraform\/modules\/m\/b\.sh$/u),
         expect.stringMatching(/^Kept with the plan .*: made\.tf$/u),
-        expect.stringMatching(/^This may run commands .*: key_provider external in made\.tf$/u)
+        expect.stringMatching(/^Whenever the engine runs, it may run commands .*: key_provider external in made\.tf$/u)
       ])
     })))
 
