@@ -97,7 +97,7 @@ const foundIn = (reference: string, from: string, seen = new Set<string>()): Eff
       return yield* new BadInput({
         message: `The base has a values.yaml in ${
           shownPath(folder)
-        }, which that of this overlay would replace as a whole; name the base below it with --base, and give that file to agent-job overlay with --values too.`
+        }, which that of this overlay would replace as a whole; name the base below it with --base, and give that file to agent-job overlay with --values too; or, if all that it says is about tasks, give it another name there, such as team.yaml.`
       })
     }
     const below = yield* Effect.forEach(listedIn(kustomized), (listed) => foundIn(listed, place, seen))

@@ -339,7 +339,7 @@ describe("agent-job overlay", () => {
           scheme === undefined
             ? []
             : [
-              `Its server is in namespace blue, where it begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address, unless the base's pool has that: ${scheme}://agent-job-server.blue.svc:8080`
+              `Its server is in namespace blue, and a new one begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address, unless the base has it: ${scheme}://agent-job-server.blue.svc:8080`
             ]
         ])
       })

@@ -299,7 +299,7 @@ describe("a base with a values.yaml, which that of an overlay over it would repl
     expect(refusal("../mine", mine(generator), {})).toBe(
       `The base has a values.yaml in ${
         join(folder, "team")
-      }, which that of this overlay would replace as a whole; name the base below it with --base, and give that file to agent-job overlay with --values too.`
+      }, which that of this overlay would replace as a whole; name the base below it with --base, and give that file to agent-job overlay with --values too; or, if all that it says is about tasks, give it another name there, such as team.yaml.`
     ))
 
   it.each([
