@@ -22,7 +22,7 @@ export const askAgain = (every: Duration.Duration) =>
 
 /** How long a server that gives no usable answer is asked again, unless it is only busy: long enough for it to restart. */
 const longestAway = Duration.minutes(2)
-/** How much of that one round may take: the clock of a machine that slept has counted that, though nobody asked meanwhile. */
+/** The most that one round counts for: the clock of a machine that slept may have gone on, though nobody asked meanwhile. */
 const longestRound = Duration.minutes(1)
 
 /**

@@ -11,7 +11,7 @@ import { Retention } from "./retention.ts"
 
 const unnamedFor = Duration.days(30)
 
-/** Does a chore again and again, so long after its last end. Its failure is logged, and it is tried again the next time. */
+/** Does a chore at once, and again each time so long after its end. Its failure is logged, and it is tried again the next time. */
 const each = <R>(every: Duration.Input, failed: string, chore: Effect.Effect<unknown, unknown, R>) =>
   chore.pipe(
     Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.logWarning(failed, cause)),
