@@ -97,7 +97,7 @@ const Seed = Schema.Struct({
   lastWords: Schema.Boolean,
   turn: Schema.Literals(["admitted", "busy", "far", "limit", "drained", "unproven"]),
   holder: Schema.Literals(["unasked", "free", "mine", "over", "inDoubt", "taken", "left", "foreign"]),
-  refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Denied", "NameHeld", "NameTaken", "Invalid"]),
+  refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Denied", "NameHeld", "NameTaken", "Invalid", "deletion"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
   warning: Schema.Literals([
     "none",
@@ -439,7 +439,11 @@ export const worldOf = (seed: Seed): Observed => ({
     }),
   refusal: seed.refusal === "none"
     ? Option.none()
-    : Option.some({ kind: seed.refusal, message: "the server's words", againInMillis: 7_000 }),
+    : Option.some({
+      ...(seed.refusal === "deletion" ? { kind: "Denied", ofDeletion: true } : { kind: seed.refusal }),
+      message: "the server's words",
+      againInMillis: 7_000
+    }),
   deniedMillis: seed.deniedSeconds * 1000,
   reportedWait: Option.none(),
   expired: seed.expired

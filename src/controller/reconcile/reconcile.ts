@@ -163,8 +163,8 @@ const make = Effect.fnUntraced(function*(world: World) {
    * Keeps a refusal until its time is over. No pass before that asks the API server again, such as the one for the event of the status that
    * tells of the refusal.
    */
-  const keep = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message }: Refusal) =>
-    Effect.map(ledMillis, (at) => world.refusals.refuse(uid, { kind, message, againInMillis }, at))
+  const keep = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message, ofDeletion }: Refusal) =>
+    Effect.map(ledMillis, (at) => world.refusals.refuse(uid, { kind, message, againInMillis, ...(ofDeletion && { ofDeletion }) }, at))
 
   /** Returns what an answer means. A write that may have succeeded counts as refused until a look shows its Job, and is tried ever more seldom. */
   const asRefusal = ({ metadata }: AgentTask, answer: WriteRefused | Unsure): Effect.Effect<Refusal> => {

@@ -69,10 +69,13 @@ export const leaseRefusalOr = (error: KubernetesError): WriteRefused | Kubernete
     : Option.match(refusalOf(error), { onNone: () => error, onSome: (refused) => new WriteRefused(unlessForGood(refused)) })
 
 /** Returns `WriteRefused` for an error that refuses to delete a Job. A failure is one too: a Job that was deleted all the same shows that. */
-export const deletionRefusalOr = (error: KubernetesError): WriteRefused | KubernetesError =>
-  error._tag === "Unreachable" && error.answered === true
-    ? new WriteRefused(refusal("Refused", error.message))
-    : leaseRefusalOr(error)
+export const deletionRefusalOr = (error: KubernetesError): WriteRefused | KubernetesError => {
+  if (error._tag === "NotFound" || error._tag === "Gone") return error
+  const refused = error._tag === "Unreachable" && error.answered === true
+    ? Option.some(refusal("Refused", error.message))
+    : Option.map(refusalOf(error), unlessForGood)
+  return Option.match(refused, { onNone: () => error, onSome: (refused) => new WriteRefused({ ...refused, ofDeletion: true }) })
+}
 
 /**
  * Returns `ReadRefused` for an answer that would be the same to each further look, and any other error as it is. A task that only tried

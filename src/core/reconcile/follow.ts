@@ -27,7 +27,7 @@ import { applyName, attemptName, isFollower, nextAttempt } from "./attempts.ts"
 import { againInMillis, inDoubt, newest, spokenOf, tried, unfinished } from "./newest-attempt.ts"
 import { keep } from "./over.ts"
 import { isOutdated, notApplied, type Wanted } from "./plan-to-apply.ts"
-import { cancel, later, type Respond, type RespondTo, unchanged } from "./response.ts"
+import { cancel, later, noticesOfDeletion, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { is, type When } from "./situation.ts"
 
 /** How long tasks that follow the same source may share one read of it. */
@@ -72,7 +72,7 @@ const whyNever = ({ latestApply, now }: Seen, wanted: Wanted): Option.Option<Why
     : Option.none()
 
 export const when = {
-  refused: ({ refusal, task }) => Option.filter(refusal, () => follows(task)),
+  refused: ({ refusal, task }) => Option.filter(refusal, ({ ofDeletion }) => ofDeletion !== true && follows(task)),
   unwanted: (s) =>
     Option.filter(s.latestApply, ({ status }) => follows(s.task) && status.claim === undefined && !isOver(status.phase) && isUnwanted(s)),
   newArtifact: (s) => Option.filter(offeredAnew(s), ({ artifact }) => artifact.sha256 !== tried(s)),
@@ -162,6 +162,6 @@ const remembering = (s: Seen, status: AgentTaskStatus): AgentTaskStatus => {
  */
 export const reflect: Respond = (s) =>
   later(
-    { ...unchanged(s), status: remembering(s, said(s)) },
+    { ...unchanged(s), notices: noticesOfDeletion(s), status: remembering(s, said(s)) },
     Math.min(lookMillis - spreadMillis(s.task.metadata.uid), ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0))
   )

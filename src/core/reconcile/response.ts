@@ -80,7 +80,7 @@ export const deleteJob: RespondTo<JobSeen> = (s, { deleting, name, resourceVersi
 
 /** Tells in an event that the Job may not be deleted, where the status of the task has other things to say. */
 export const noticesOfDeletion = (s: Seen): ReadonlyArray<Notice> =>
-  Option.toArray(Option.filter(s.refusal, () => jobGoesOn(s))).map((refusal) =>
+  Option.toArray(Option.filter(s.refusal, ({ ofDeletion }) => ofDeletion === true && jobGoesOn(s))).map((refusal) =>
     Notice.Emit({ type: "Warning", reason: waitReasonOf(refusal), message: refusal.message })
   )
 

@@ -38,6 +38,7 @@ import {
   ended,
   later,
   lookAgainMillis,
+  noticesOfDeletion,
   noticesToPool,
   type Respond,
   type RespondTo,
@@ -133,7 +134,7 @@ const saysKept = ({ task: { status: { reason } } }: Seen): boolean => !isFailure
 const clearAwayWhenDue = (s: Seen, job: JobWatched, told: Response): Response => {
   const soonest = nextAfterMillis(s.task.status) - job.knownMillis
   if (soonest > 0) return later(told, soonest)
-  return Option.match(Option.filter(s.refusal, () => !job.deleting), {
+  return Option.match(Option.filter(s.refusal, ({ ofDeletion }) => ofDeletion === true && !job.deleting), {
     onNone: () => deleteAndLook(s, job),
     onSome: (refusal) => showKept(s, refusal)
   })
@@ -203,10 +204,10 @@ const startNews = (s: Seen, job: JobWatched): News =>
 
 /**
  * Deletes a Job that waits for a quota or a webhook, so that it is made again. The status is written first here too, with the launch taken back. The
- * pool is not told, as this is no news to it.
+ * pool is not told, as this is no news to it. That the Job may not be deleted is told in an event.
  */
 export const makeAnew: RespondTo<JobWatched> = (s, job) => {
-  if (isGivenUp(s.task, job, "QuotaExceeded")) return deleteAndLook(s, job)
+  if (isGivenUp(s.task, job, "QuotaExceeded")) return { ...deleteAndLook(s, job), notices: noticesOfDeletion(s) }
   const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s, job)) })
   return later({ ...unchanged(s), status: withGivenUp(status, job, "QuotaExceeded") }, 0)
 }

@@ -146,6 +146,8 @@ export interface Refusal {
   readonly message: string
   /** Milliseconds until the API server is asked again, whatever happens meanwhile. */
   readonly againInMillis: number
+  /** Set if what was refused is to delete the Job. */
+  readonly ofDeletion?: true
 }
 
 /** A refusal for good: the same request would be refused again. */

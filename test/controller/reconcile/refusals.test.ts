@@ -113,7 +113,7 @@ describe("what the API server answers to a write of a workspace's Lease", () => 
 
 describe("what the API server answers to the deletion of a Job", () => {
   it.each<{ answer: KubernetesError; is: object }>([
-    { answer: new Forbidden({ ...said, detail: "of a policy" }), is: { _tag: "WriteRefused", kind: "Denied" } },
+    { answer: new Forbidden({ ...said, detail: "of a policy" }), is: { _tag: "WriteRefused", kind: "Denied", ofDeletion: true } },
     { answer: new Invalid({ ...said, code: 422, detail: "a rule", causes: [] }), is: { _tag: "WriteRefused", kind: "Denied" } },
     {
       answer: new Unreachable({ verb: "delete", object: "it", detail: "HTTP 500", answered: true }),

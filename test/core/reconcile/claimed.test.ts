@@ -108,7 +108,7 @@ describe("plan, of a task that is claimed", () => {
     const deletes = decide(written)
     expect(deletes.actions).toMatchObject([{ _tag: "DeleteJob", uid: "job-uid" }])
     expect(deletes).toMatchObject({ status: told.status, notices: [], requeueAfterMillis: Option.some(120_000) })
-    const refused = decide({ ...written, refusal: worldOf({ ...whole, refusal: "Denied" }).refusal })
+    const refused = decide({ ...written, refusal: worldOf({ ...whole, refusal: "deletion" }).refusal })
     expect(refused).toMatchObject({ actions: [], status: told.status, notices: [{ _tag: "Emit", message: "the server's words" }] })
     const going = withPod(withJob(written, { deleting: true }), { deleting: true, keptBy: [] })
     expect(decide(going)).toMatchObject({ actions: [], status: told.status })

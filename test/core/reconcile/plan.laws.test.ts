@@ -126,10 +126,10 @@ describe("plan", () => {
   }, 1000)
 
   law("asks for nothing that may be refused while a refusal holds, so that a pass which is refused comes to its end", (seed) => {
-    const refused = worldOf(seed).refusal._tag === "Some"
-    const mayBeRefused = ["TakeWorkspace", "CreateJob", "DeleteJob", "CreateTask"]
-    const asks = decide(seed).actions.some(({ _tag }) => mayBeRefused.includes(_tag))
-    expect(refused && asks).toBe(false)
+    if (seed.refusal === "none") return
+    const mayBeRefused = ["TakeWorkspace", "CreateJob", "DeleteJob"]
+    if (seed.refusal !== "deletion") mayBeRefused.push("CreateTask") // else its own refusal takes the place of that one
+    expect(decide(seed).actions.filter(({ _tag }) => mayBeRefused.includes(_tag))).toEqual([])
   })
 
   law("lets an apply or destroy start only with its workspace in hand", (seed) => {

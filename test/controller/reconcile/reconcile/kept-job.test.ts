@@ -10,7 +10,7 @@ import { agentTasks, events, jobs } from "../../../../src/kubernetes/kinds.ts"
 import { Sha256 } from "../../../../src/schema/names.ts"
 import { noon, plainSeed, policy, type Seed, worldOf } from "../../../core/worlds.ts"
 import { instantCluster } from "../../instant-cluster.ts"
-import { plantJob } from "../planted.ts"
+import { plantJob, plantSource } from "../planted.ts"
 import { plantTask, reconcilerOf, writes } from "./passes.ts"
 
 const call = { verb: "delete", object: "Job tasks/agent-job-task" } as const
@@ -21,10 +21,14 @@ const failed = new Unreachable({ ...call, detail: "HTTP 500: failed calling webh
 const keeping = Effect.fnUntraced(function*(answer: KubernetesError, seed: Partial<Seed>, jobStatus: object = {}) {
   yield* TestClock.setTime(Date.parse(noon))
   const { kubernetes, server } = instantCluster()
-  const may = { delete: false }
-  const seen = { asked: 0, reports: 0 }
+  const may = { create: true, delete: false }
+  const seen = { asked: 0, reports: 0, wanted: 0 }
   const deletes: typeof kubernetes.delete = (kind, ...of) =>
     Effect.suspend(() => kind.kind === jobs.kind && !may.delete ? Effect.fail((seen.asked++, answer)) : kubernetes.delete(kind, ...of))
+  const creates: typeof kubernetes.create = (kind, ...of) =>
+    Effect.suspend(() =>
+      kind.kind === agentTasks.kind && !may.create ? Effect.fail((seen.wanted++, answer)) : kubernetes.create(kind, ...of)
+    )
   const pool = Layer.mock(Pool, { report: () => Effect.sync(() => void seen.reports++), wait: () => Effect.void })
   const world = make({ ...policy, maxLaunches: 2 })
   const { task } = worldOf({ ...plainSeed, ...seed })
@@ -33,6 +37,7 @@ const keeping = Effect.fnUntraced(function*(answer: KubernetesError, seed: Parti
     spec: { ...task.spec, source: seed.pool === true ? { pool: { archiveSha256: Sha256.make("a".repeat(64)) } } : task.spec.source }
   })
   plantJob(server, {}, jobStatus)
+  plantSource(server, "infra", "c".repeat(64))
   let heard = "" // of a Job that has not changed, no watch tells again
   const hears = Effect.sync(() => {
     for (const task of server.all(agentTasks)) world.setTask("tasks/task", Option.some(projectTask(task)))
@@ -45,7 +50,7 @@ const keeping = Effect.fnUntraced(function*(answer: KubernetesError, seed: Parti
       Option.map(Option.fromUndefinedOr(job), (_) => ({ taskUid: "task-uid", seen: Result.getOrThrow(projectJob(_)).seen }))
     )
   })
-  const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: { ...kubernetes, delete: deletes }, pool })
+  const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: { ...kubernetes, create: creates, delete: deletes }, pool })
   return {
     may,
     seen,
@@ -67,7 +72,7 @@ describe("a task that is over, and whose Job may not be deleted", () => {
       Effect.gen(function*() {
         const { jobs, may, notes, passes, seen } = yield* keeping(answer, { life: "failed", pool: true })
         yield* passes(3)
-        expect([seen, notes()]).toEqual([{ asked: 1, reports: 1 }, [expect.stringContaining(says)]])
+        expect([seen, notes()]).toEqual([{ asked: 1, reports: 1, wanted: 0 }, [expect.stringContaining(says)]])
         yield* passes(3, "60 seconds")
         expect([seen.asked, notes().length, jobs()]).toEqual([3, 1, ["job-uid"]])
         may.delete = true
@@ -75,6 +80,18 @@ describe("a task that is over, and whose Job may not be deleted", () => {
         expect(jobs()).toEqual([])
       }).pipe(Effect.scoped)
   )
+
+  it.effect("makes the next attempt all the same, and asks for each once in a pass", () =>
+    Effect.gen(function*() {
+      const { may, notes, passes, seen } = yield* keeping(denied, { life: "failed", source: "known", follows: "plan" })
+      may.create = false
+      const refused = yield* passes(1, "10 seconds")
+      expect([seen.asked, seen.wanted, notes().length]).toEqual([1, 1, 1])
+      expect(refused).toMatchObject({ conditions: expect.arrayContaining([expect.objectContaining({ reason: "Refused" })]) })
+      may.create = true
+      expect(yield* passes(1)).toMatchObject({ phase: "Failed", latest: { attempt: 2, name: "task-2" } })
+      expect(seen.asked).toBe(2)
+    }).pipe(Effect.scoped))
 })
 
 describe("a launch that failed, and whose Job may not be deleted for the next one", () => {

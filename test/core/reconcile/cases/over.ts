@@ -66,6 +66,13 @@ export const over: ReadonlyArray<Case> = [
     phase: "Succeeded"
   },
   {
+    given: "a new artifact while its own Job may not be deleted",
+    seed: { life: "failed", job: "active", source: "new", follows: "plan", refusal: "deletion" },
+    situation: "over, and its source has a new artifact",
+    actions: ["CreateTask"],
+    phase: "Failed"
+  },
+  {
     given: "a new artifact after the newest attempt was deleted",
     seed: { life: "failed", source: "new", follows: "plan", latest: "gone" },
     situation: "over, and its source has a new artifact",
@@ -113,6 +120,13 @@ export const over: ReadonlyArray<Case> = [
     situation: "over, and it follows its source",
     actions: [],
     phase: "Succeeded"
+  },
+  {
+    given: "no new artifact while its own Job may not be deleted",
+    seed: { life: "failed", job: "active", source: "known", follows: "plan", refusal: "deletion" },
+    situation: "over, and it follows its source",
+    actions: ["Emit"],
+    phase: "Failed"
   },
   {
     given: "a new artifact while the newest attempt is alive",

@@ -75,6 +75,14 @@ export const start: ReadonlyArray<Case> = [
     reason: "QuotaExceeded"
   },
   {
+    given: "a Job that is given up for a quota and may not be deleted",
+    seed: { life: "outlasted", launches: 1, job: "active", jobAgeSeconds: 4000, warning: "quota", refusal: "deletion" },
+    situation: "its Job has waited for a quota or a webhook for a minute",
+    actions: ["Emit"],
+    phase: "Starting",
+    reason: "QuotaExceeded"
+  },
+  {
     given: "a Pod for which a webhook does not answer for long",
     seed: { life: "starting", job: "active", jobAgeSeconds: 4000, warning: "webhook" },
     situation: "its Job has waited for a quota or a webhook for a minute",
