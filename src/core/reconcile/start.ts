@@ -127,8 +127,8 @@ const showKept: RespondTo<Refusal> = (s, refusal) => {
     ? finishDenied(s, refusal)
     : later(underWay(s, { phase: "Starting", reason: waitReasonOf(refusal), message }), againInMillis)
 }
-/** Reports whether the status says of the Job of a failed launch that it may not be deleted: else it says why that failed. */
-const saysKept = ({ task: { status: { reason } } }: Seen): boolean => !isFailure(reason)
+/** Reports whether the status says of the Job of a failed launch that it may not be deleted, as is still so: else it says why that failed. */
+const saysKept = ({ task: { status: { reason } } }: Seen, { deleting }: JobSeen): boolean => !isFailure(reason) && !deleting
 
 /** Deletes the Job of a failed launch, but not before the next launch is due. */
 const clearAwayWhenDue = (s: Seen, job: JobWatched, told: Response): Response => {
@@ -160,7 +160,10 @@ export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
   if (!isGivenUp(s.task, job, "LaunchFailed") && launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   const told = underWay(s, news)
-  if (isGivenUp(s.task, job, "LaunchFailed") && (sameNews(s, news) || saysKept(s))) return clearAwayWhenDue(s, job, told)
+  if (isGivenUp(s.task, job, "LaunchFailed")) {
+    if (saysKept(s, job)) return clearAwayWhenDue(s, job, unchanged(s))
+    if (sameNews(s, news)) return clearAwayWhenDue(s, job, told)
+  }
   const { status } = launched(s, job, told)
   return later({ ...told, status: withGivenUp(status, job, "LaunchFailed") }, 0)
 }

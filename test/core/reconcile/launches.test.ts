@@ -345,6 +345,14 @@ describe("plan, of one Job after another", () => {
     ])
   })
 
+  it("says that the Job of a failed launch may not be deleted until it is, also under a controller that has just begun to look", () => {
+    const seed: Seed = { ...plainSeed, life: "evicted", launches: 1, maxLaunches: 3, job: "failed", jobAgeSeconds: 10, pod: "Failed" }
+    const world = worldOf(seed)
+    const kept = withStatus(world, { ...world.task.status, reason: "Refused", message: "Cannot delete it." })
+    const reason = (job: object) => plan(policyOf(seed), withJob(kept, job), noon).status.reason
+    expect([reason({}), reason({ knownMillis: 0 }), reason({ deleting: true })]).toEqual(["Refused", "Refused", "Lost"])
+  })
+
   it("says of a Job that is made anew for a webhook what it said of the one before", () => {
     const waits = worldOf({ ...plainSeed, life: "starting", launches: 1, job: "active", jobAgeSeconds: 4000, warning: "webhook" })
     const givenUp = perform(waits, plan(policyOf(plainSeed), waits, noon))
