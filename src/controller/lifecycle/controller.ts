@@ -112,7 +112,7 @@ const run = Effect.fnUntraced(
     const lead = Effect.scoped(whileLeader({ world, config, identity, attention, drained }))
     return yield* Effect.raceFirst(
       election.lead(Effect.provide(lead, Reconciler.layer(world))), // a new one for each lead, because no pass of ours forgets a task that goes between two leads
-      Stream.runForEach(changes, (config) => takeOver(config, { annotationsSeen, attention, world })) // no fork: a bug there is not to end it unnoticed
+      Stream.runForEach(changes, (config) => takeOver(config, { annotationsSeen, attention, world })) // a bug there must not end it unnoticed
     )
   }
 )

@@ -5,7 +5,7 @@ import { Option } from "effect"
 import { isSuspended, waitsForNode, waitsForOthers } from "../../core/reconcile/pod-trouble.ts"
 import type { JobSeen, PodSeen, StartSeen } from "../../core/task/observed.ts"
 
-/** How far a Job is, and since when, in monotonic milliseconds. One that is held waits for a quota or a webhook, or is suspended; its wait is not timed. */
+/** How far a Job is, since when in monotonic milliseconds. One that is held waits for a quota or webhook, or is suspended, and is not timed. */
 interface Progress {
   readonly is: "held" | "lacking a node" | "starting" | "going"
   readonly since: number

@@ -1,4 +1,4 @@
-// Since when passes have seen the same of each task, such as a Pod that is not ready, by our monotonic clock and not by a time that another wrote.
+// Since when passes see the same of a task, such as a Pod that is not ready, by our monotonic clock and not by a time that others wrote.
 // Invariant: it is counted from the first pass that saw it, and anew once a pass saw something else.
 // Used by controller/world/world.
 import { Option } from "effect"

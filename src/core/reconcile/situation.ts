@@ -70,8 +70,8 @@ const makesWay: Holds = (s) =>
   jobGoesOn(s) &&
   Option.exists(s.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
 /**
- * Reports whether the Job's Pod is gone and a quota or webhook keeps Kubernetes from making another. The Pod may have begun to start, so this was a
- * launch, and not just such a wait.
+ * Reports whether the Job's Pod is gone and a quota or webhook keeps Kubernetes from making another. The Pod may have begun to start, so
+ * this was a launch, and not just such a wait.
  */
 export const podWent: Holds = (s) => jobGoesOn(s) && s.hadPod && Option.isNone(s.pod) && waitsForOthers(s)
 

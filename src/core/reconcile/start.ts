@@ -206,8 +206,8 @@ const startNews = (s: Seen, job: JobWatched): News =>
   })
 
 /**
- * Deletes a Job that waits for a quota or a webhook, so that it is made again. The status is written first here too, with the launch taken back. The
- * pool is not told, as this is no news to it. That the Job may not be deleted is told in an event.
+ * Deletes a Job that waits for a quota or a webhook, so that it is made again. The status is written first here too, with the launch taken
+ * back. The pool is not told, as this is no news to it. That the Job may not be deleted is told in an event.
  */
 export const makeAnew: RespondTo<JobWatched> = (s, job) => {
   if (isGivenUp(s.task, job, "QuotaExceeded")) return { ...deleteAndLook(s, job), notices: noticesOfDeletion(s) }

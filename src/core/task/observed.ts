@@ -139,7 +139,7 @@ export const SourceSeen = Data.taggedEnum<SourceSeen>()
 /** How long to wait after a refusal if the API server does not say: otherwise it would be asked again as fast as it answers. */
 export const askAgainMillis = 10_000
 
-/** Why the API server refused to make or delete the Job, to make the next attempt, to show or write the Lease, or to show the source, when it was last asked. */
+/** Why the API server last refused to make or delete the Job, to make the next attempt, or to show the source, or to show or write the Lease. */
 export interface Refusal {
   /** "Denied" by a webhook, a policy or for want of a right, until a person mends that; "Invalid" whoever asks, and whenever. */
   readonly kind: "QuotaExceeded" | "Refused" | "Denied" | "NameHeld" | "NameTaken" | "Invalid"
