@@ -51,7 +51,7 @@ export const start = (
         Effect.sync(() => typeof part === "string" ? (out + error).includes(part) : part.test(out + error)).pipe(
           Effect.repeat({ until: (seen) => seen, schedule: Schedule.spaced("10 millis") }),
           Effect.timeoutOrElse({
-            duration: "30 seconds",
+            duration: "90 seconds",
             orElse: () => Effect.die(new Error(`never said: ${part}\nstdout: ${out}\nstderr: ${error}`))
           }),
           Effect.asVoid
