@@ -14,7 +14,7 @@ export interface Program {
   readonly child: ChildProcess
   readonly out: () => string
   readonly error: () => string
-  /** Waits until stdout or stderr contains this, and fails after 30 seconds. */
+  /** Waits until stdout or stderr contains this, and fails after 90 seconds. */
   readonly until: (part: string | RegExp) => Effect.Effect<void>
   readonly ended: Effect.Effect<Ended>
 }
