@@ -104,18 +104,36 @@ const scarce = Effect.map(Rooms, ({ largeStates, smallStates, ...others }) => ({
   largeStates: { ...largeStates, all: 10_000, wait: Duration.millis(100) }
 }))
 
-/** Announces a state of `large` bytes that never arrives, so that it holds that room until it is destroyed. */
+/**
+ * Announces a state of `large` bytes that never arrives, so that it holds that room until it is destroyed. Where the room is not free in
+ * time, because of the looks of a test on a busy machine, it is refused, and announced again.
+ */
 const filling = (url: string, large: number) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const sent = call(`${url}/api/state/v1/workspaces/demo?ID=a`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${userToken}`, "content-length": large }
-      })
-      sent.on("error", () => undefined).flushHeaders() // the connection is closed in the end
-      return sent
+      let ended = false
+      const announce = () => {
+        const sent = call(`${url}/api/state/v1/workspaces/demo?ID=a`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${userToken}`, "content-length": large }
+        })
+        sent.on("error", () => undefined) // the connection is closed in the end
+        sent.on("response", () => {
+          sent.destroy()
+          if (!ended) last = announce()
+        })
+        sent.flushHeaders()
+        return sent
+      }
+      let last = announce()
+      return {
+        destroy: () => {
+          ended = true
+          last.destroy()
+        }
+      }
     }),
-    (sent) => Effect.sync(() => sent.destroy())
+    (arriving) => Effect.sync(arriving.destroy)
   )
 
 describe("the end of a stage", () => {
