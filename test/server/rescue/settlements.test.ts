@@ -35,11 +35,11 @@ describe("a rescue", () => {
       const next = yield* person(url).start("demo")
       const waiting = yield* Effect.forkChild(agent(url, "waiting").acquire(60))
       yield* Effect.repeat(ask(`${url}/metrics`, undefined), { until: ({ text }) => text.includes("agent_job_server_agents 2") }).pipe(
-        Effect.timeout("30 seconds")
+        Effect.timeout("90 seconds")
       )
       const settled = yield* settle({})
       expect([settled.status, settled.json.pending]).toEqual([200, []])
-      expect((yield* Effect.timeout(Fiber.join(waiting), "20 seconds")).map(({ runId }) => runId)).toEqual([next])
+      expect((yield* Effect.timeout(Fiber.join(waiting), "55 seconds")).map(({ runId }) => runId)).toEqual([next])
       expect((yield* settle({})).status).toBe(409)
       expect((yield* person(url).view(id)).inDoubt).toBeUndefined()
       const before = yield* looked
@@ -213,7 +213,7 @@ describe("a state that is refused to a stage", () => {
       const read = yield* ask(url + statePath.evidence("demo", id), userToken)
       expect([read.text, read.headers.get("content-length")]).toEqual([large, "299"])
       arriving.destroy()
-      yield* Effect.repeat(settle({ use: id }), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("20 seconds"))
+      yield* Effect.repeat(settle({ use: id }), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("90 seconds"))
       expect((yield* looked).version.serial).toBe(2)
     }))
 

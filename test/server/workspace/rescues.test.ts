@@ -27,7 +27,7 @@ describe("a rescue", () => {
       const second = yield* person(url).start("demo")
       const waiting = yield* Effect.forkChild(agent(url).acquire(60), { startImmediately: true })
       yield* settle({})
-      const [woken] = yield* Effect.timeout(Fiber.join(waiting), "30 seconds")
+      const [woken] = yield* Effect.timeout(Fiber.join(waiting), "55 seconds")
       expect(woken?.runId).toBe(second)
     }))
 

@@ -70,7 +70,7 @@ it.live.each<{ readonly slow: string; readonly task?: Partial<AgentTaskSpec>; re
     const prepared = prepare({ ...spec, ...task }, slowed, variables, yield* Ref.make({}))
     const failure = yield* Effect.flip(prepared).pipe(
       Effect.provide(services),
-      Effect.timeout("30 seconds")
+      Effect.timeout("90 seconds")
     )
     expect(failure).toMatchObject({ _tag: "StageStopped", cause: "Cancelled" })
   }))
