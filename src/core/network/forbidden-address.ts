@@ -10,7 +10,7 @@ const forbidden4 = [
   "127.0.0.0/8", // loopback, where the state gateway listens
   "192.0.0.0/24", // special purposes
   "224.0.0.0/4", // multicast
-  "240.0.0.0/4" // reserved, broadcast
+  "255.255.255.255/32" // broadcast
 ]
 
 const isForbidden4 = (address: string): boolean => forbidden4.some((cidr) => isWithin(alone(address), cidr))

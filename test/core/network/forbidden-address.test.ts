@@ -43,7 +43,7 @@ describe("isForbiddenAddress", () => {
     (address) => expect(isForbiddenAddress(address)).toBe(true)
   )
 
-  it.each(["224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"])(
+  it.each(["224.0.0.1", "239.255.255.255", "255.255.255.255"])(
     "forbids %s, which is no one machine's",
     (address) => expect(isForbiddenAddress(address)).toBe(true)
   )
@@ -73,6 +73,8 @@ describe("isForbiddenAddress", () => {
     "126.255.255.255",
     "128.0.0.0",
     "223.255.255.255",
+    "240.0.0.1",
+    "255.255.255.254",
     "2606:4700:4700::1111",
     "64:1::1",
     "fd00:ec3::1",
