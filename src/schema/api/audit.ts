@@ -5,6 +5,20 @@ import { Schema } from "effect"
 import { Timestamp } from "../names.ts"
 import { pathOf } from "./route.ts"
 
+/** What an entry may have in brackets behind its action; docs/security.md says what each means. */
+export const marks = [
+  "began the stage",
+  "took the stage",
+  "has no task",
+  "not allowed",
+  "kept as evidence",
+  "not kept",
+  "no archive",
+  "repeated",
+  "no pool"
+] as const
+export type Mark = (typeof marks)[number] | `pool ${string}`
+
 export const AuditEntry = Schema.Struct({
   seq: Schema.Int.annotate({ description: "Counts all entries; a gap means that one was taken out." }),
   at: Timestamp,

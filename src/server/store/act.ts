@@ -3,7 +3,7 @@
 // Used by access/audit (says who asks), store/database (writes the entry) and the stores that know more of the act than its path says.
 import { Context, Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import type { AuditEntry } from "../../schema/api/audit.ts"
+import type { AuditEntry, Mark } from "../../schema/api/audit.ts"
 import { now } from "./instants.ts"
 
 export interface Act extends Pick<AuditEntry, "kind" | "name" | "action" | "requestId"> {
@@ -14,7 +14,7 @@ export interface Act extends Pick<AuditEntry, "kind" | "name" | "action" | "requ
   /** What the stores add to the path: the id of what was made, for instance. */
   about?: string
   /** How the act ended, if not as the action says. */
-  end?: string
+  end?: Mark
 }
 
 export const CurrentAct = Context.Reference<Act | undefined>("agent-job/server/CurrentAct", { defaultValue: () => undefined })
@@ -23,7 +23,7 @@ export const CurrentAct = Context.Reference<Act | undefined>("agent-job/server/C
 const longestPart = 253
 const cut = (part: string): string => part.length > longestPart ? `${part.slice(0, longestPart)}…` : part
 
-const entryOf = ({ action, kind, name, requestId }: Act, at: string, object: ReadonlyArray<string>, end?: string) => ({
+const entryOf = ({ action, kind, name, requestId }: Act, at: string, object: ReadonlyArray<string>, end?: Mark) => ({
   at,
   kind,
   name,
@@ -48,11 +48,11 @@ export const actsOn = (about: string) => tell({ about })
 export const workspaceNamed = (name: string): string => `workspace ${encodeURIComponent(name)}`
 
 /** Says how the act ends, where its action alone would be read as another end. */
-export const endsAs = (end: string) => tell({ end })
+export const endsAs = (end: Mark) => tell({ end })
 
 /** Adds an entry to the caller's transaction, for a request that has one for each thing that it does. */
 export const record = Effect.fnUntraced(
-  function*(sql: SqlClient.SqlClient, object: ReadonlyArray<string>, end?: string): Effect.fn.Return<void, SqlError.SqlError> {
+  function*(sql: SqlClient.SqlClient, object: ReadonlyArray<string>, end?: Mark): Effect.fn.Return<void, SqlError.SqlError> {
     const act = yield* CurrentAct
     if (act !== undefined) yield* sql`INSERT INTO audit ${sql.insert(entryOf(act, yield* now, object, end))}`
   }
