@@ -277,7 +277,7 @@ const server: ReadonlyArray<Row> = [
     lasting: "15m",
     summary: "States are in doubt, and their workspaces wait for a person: {{ $value }}.",
     description:
-      "Of a server: `agent-job get workspaces` names the workspaces and `agent-job state rescue NAME` what to do; until then it removes no old runs and states of these. Of tasks without a pool: the log of the controller that leads names the applies; look for what each made, bring its state up to date, and delete it (docs/state.md)."
+      "Of a server: `agent-job get workspaces` names the workspaces and `agent-job state rescue NAME` what to do; until then it removes no old states of these. Of tasks without a pool: the log of the controller that leads names the applies; look for what each made, bring its state up to date, and delete it (docs/state.md)."
   },
   {
     name: "AgentJobDiskFillsUp",
