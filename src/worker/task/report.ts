@@ -94,7 +94,7 @@ export const report = Effect.fn("Report.result")(function*(claim: Claim, result:
   const wait = waits[hasty ? "inHaste" : "inPeace"]
   const pool = Option.match(tellPool, {
     onNone: () => Effect.succeed(false),
-    onSome: (tell) => Effect.map(Effect.timeoutOption(onItsOwn("the pool", tell(result)), wait.pool), Option.getOrElse(() => false))
+    onSome: (tell) => onItsOwn("the pool", Effect.timeout(tell(result), wait.pool))
   })
   const status = (reported: boolean) => onItsOwn("the AgentTask", writeStatus(claim, result, reported))
   yield* onItsOwn("the kubelet", writeLastWords(lastWords(result)))

@@ -85,8 +85,11 @@ describe("the report", () => {
   it.effect("goes to the status although the pool never answers", () =>
     Effect.gen(function*() {
       const { kubernetes, send } = yield* world()
-      yield* soon(send(Option.some(() => Effect.never)))
+      const said: Array<unknown> = []
+      const logger = Logger.layer([Logger.make(({ message }) => said.push(message))])
+      yield* soon(Effect.provide(send(Option.some(() => Effect.never)), logger))
       expect(kubernetes.task().status.result).toEqual(result)
+      expect(said.flat()).toContain("The result could not be given to the pool")
     }))
 
   it.effect("goes to the pool although the status cannot be written", () =>
