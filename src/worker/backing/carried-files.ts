@@ -14,7 +14,7 @@ import { named, unpack } from "../volume/archive.ts"
 import { openFile, openFolder, type Segments } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
 import { packedLimits, type PackedPart, packTree } from "../volume/pack-tree.ts"
-import { pathOf, treeBelow, type TreeEntry } from "../volume/tree.ts"
+import { pathBelow, treeBelow, type TreeEntry } from "../volume/tree.ts"
 import type { Provisioned } from "./backing.ts"
 import { inModules, isNoHistory, modulesBelow, modulesNotKept, notKept, notListed, openModules } from "./modules-folder.ts"
 
@@ -29,7 +29,7 @@ const reservedBytes = 1024 ** 2 + 64 * 1024
 /** What is in a tree, by path: whether it is a file, directory or link, and its mark. */
 export type Marks = ReadonlyMap<string, Pick<TreeEntry, "mark" | "type">>
 
-const byPath = (list: ReadonlyArray<TreeEntry>): Marks => new Map(list.map((found) => [pathOf(found), found]))
+const byPath = (list: ReadonlyArray<TreeEntry>): Marks => new Map(list.map((found) => [pathBelow(found), found]))
 
 /** Returns what is in the configuration now, to be compared with what is there after the plan. */
 export const marksOf = (root: number): Effect.Effect<Marks, StageFailed> =>
@@ -66,10 +66,10 @@ const kinds = { File: "a file", Directory: "a directory", Symlink: "a link" } as
 
 /** Returns why the apply's Pod could not put this one back: it replaces files and links of the configuration, but no directory. */
 const otherKind = (before: Marks) => (found: TreeEntry): string | undefined => {
-  const was = before.get(pathOf(found))?.type ?? found.type
+  const was = before.get(pathBelow(found))?.type ?? found.type
   return was === found.type || (was !== "Directory" && found.type !== "Directory")
     ? undefined
-    : `${named(pathOf(found))}, which was ${kinds[was]}, is ${kinds[found.type]} now`
+    : `${named(pathBelow(found))}, which was ${kinds[was]}, is ${kinds[found.type]} now`
 }
 
 /**
@@ -80,11 +80,11 @@ const mostNamed = { changed: 50, made: 5 } as const
 
 /** Reports whether it is not as it was, or was not there. */
 const isOther = (before: Marks) => (found: TreeEntry): boolean =>
-  found.type === "Directory" ? !before.has(pathOf(found)) : before.get(pathOf(found))?.mark !== found.mark
+  found.type === "Directory" ? !before.has(pathBelow(found)) : before.get(pathBelow(found))?.mark !== found.mark
 
 /** `at` is where the paths begin, with a slash at its end. */
 const linesOf = (list: ReadonlyArray<TreeEntry>, before: Marks, at = ""): ReadonlyArray<string> => {
-  const files = list.filter(({ type }) => type !== "Directory").map(pathOf)
+  const files = list.filter(({ type }) => type !== "Directory").map(pathBelow)
   const { changed = [], made = [] } = Object.groupBy(files, (path) => before.has(path) ? "changed" : "made")
   const listOf = (paths: ReadonlyArray<string>, most: number): string =>
     paths.slice(0, most).map((path) => `${at}${path}`).join(", ") + (paths.length > most ? ` and ${paths.length - most} more` : "")

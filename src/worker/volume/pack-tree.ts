@@ -13,7 +13,7 @@ import { fileTrouble, StageFailed } from "../stage-failed.ts"
 import { type ArchiveLimits, named } from "./archive.ts"
 import { contentOf, openFile, type Segments } from "./folder.ts"
 import { inMebibytes } from "./mebibytes.ts"
-import { pathOf, treeBelow, type TreeEntry, treeLimits, type TreeTooLarge, type TreeUnreadable } from "./tree.ts"
+import { pathBelow, treeBelow, type TreeEntry, treeLimits, type TreeTooLarge, type TreeUnreadable } from "./tree.ts"
 
 /** Unpacked limits. What the worker packs itself is no bomb, so there is no limit for how well it is packed. */
 export const packedLimits: ArchiveLimits = {
@@ -49,12 +49,12 @@ export interface ArchiveRoom {
 
 /** Worker and runner may be different users, and an archive of a module may have files that only their owner reads. */
 const unreadable = (part: PackedPart, found: TreeEntry) =>
-  part.refused(`the worker cannot read ${named(pathOf(found))}`, "make it readable for its group")
+  part.refused(`the worker cannot read ${named(pathBelow(found))}`, "make it readable for its group")
 
 const notUtf8 = ({ type }: TreeEntry): string => type === "Symlink" ? "a link whose name or target is not UTF-8" : "whose name is not UTF-8"
 
 const headerOf = (found: TreeEntry) => ({
-  path: pathOf(found),
+  path: pathBelow(found),
   type: found.type,
   mode: found.executable ? 0o755 : 0o644,
   linkTarget: found.target
@@ -76,9 +76,9 @@ const listTrouble = (part: PackedPart) => (error: TreeTooLarge | TreeUnreadable)
 
 /** Returns why the other Pod could not unpack what was found; undefined if it can. */
 const notToUnpack = (found: TreeEntry): string | undefined => {
-  if (!found.isUtf8) return `they hold ${named(pathOf(found))}, ${notUtf8(found)}`
+  if (!found.isUtf8) return `they hold ${named(pathBelow(found))}, ${notUtf8(found)}`
   const action = entryAction(headerOf(found), "anywhere")
-  return EntryAction.$is("Refuse")(action) ? `they hold ${named(pathOf(found))}, ${action.why}` : undefined
+  return EntryAction.$is("Refuse")(action) ? `they hold ${named(pathBelow(found))}, ${action.why}` : undefined
 }
 
 /** How many entries are judged before others have their turn. */

@@ -23,7 +23,7 @@ export interface TreeEntry {
   readonly isUtf8: boolean
 }
 
-export const pathOf = ({ segments }: Pick<TreeEntry, "segments">): string => segments.join("/")
+export const pathBelow = ({ segments }: Pick<TreeEntry, "segments">): string => segments.join("/")
 
 /** The most names that are read, wanted or not, and the most directories inside of each other: the runner may make any number of both. */
 export const treeLimits = { names: mostNames, depth: 64 }
@@ -110,7 +110,7 @@ export const treeBelow = (
           list.push(found)
           if (found.type !== "Directory") continue
           if (segments.length === limits.depth) {
-            return yield* new TreeTooLarge({ why: `they hold ${named(pathOf(found))}, which is too deep` })
+            return yield* new TreeTooLarge({ why: `they hold ${named(pathBelow(found))}, which is too deep` })
           }
           yield* within(attempt(() => openDirectory(path)), found)
         }

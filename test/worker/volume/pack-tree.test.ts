@@ -19,7 +19,7 @@ import { invalid } from "../../../src/worker/stage-failed.ts"
 import { unpack } from "../../../src/worker/volume/archive.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { packedLimits, type PackedPart, packTree } from "../../../src/worker/volume/pack-tree.ts"
-import { pathOf } from "../../../src/worker/volume/tree.ts"
+import { pathBelow } from "../../../src/worker/volume/tree.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { asWorker } from "../as-worker.ts"
 import { writtenBelow } from "../written-below.ts"
@@ -79,9 +79,9 @@ describe("a packed tree", () => {
       write("m/same", "as before")
       symlinkSync("../deep/run.sh", at("m/links/run.sh"))
       symlinkSync("/opt/modules/vpc", at("vpc"))
-      const { list } = yield* pack({ wanted: (segments) => segments.at(-1) !== ".git", isKept: (found) => pathOf(found) !== "m/same" })
+      const { list } = yield* pack({ wanted: (segments) => segments.at(-1) !== ".git", isKept: (found) => pathBelow(found) !== "m/same" })
       const paths = ["m", "m/deep", "m/deep/run.sh", "m/links", "m/links/run.sh", "m/main.tf", "vpc"]
-      expect(list.map(pathOf)).toEqual(paths)
+      expect(list.map(pathBelow)).toEqual(paths)
       const there = join(place, "there")
       mkdirSync(there)
       yield* unpack(archive, yield* openFolder(there), packedLimits, "worker")

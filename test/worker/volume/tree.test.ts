@@ -17,7 +17,7 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { pathOf, treeBelow } from "../../../src/worker/volume/tree.ts"
+import { pathBelow, treeBelow } from "../../../src/worker/volume/tree.ts"
 import { turnsDuring } from "../turns-during.ts"
 
 const opened = Effect.acquireRelease(
@@ -66,7 +66,7 @@ describe("a tree", () => {
       writeFileSync(join(place, "a/main.tf"), "")
       symlinkSync("a", join(place, "link"))
       const names = (...from: ReadonlyArray<string>) =>
-        Effect.map(treeBelow(root, from, (segments) => segments.at(-1) !== ".git"), (list) => list.map(pathOf))
+        Effect.map(treeBelow(root, from, (segments) => segments.at(-1) !== ".git"), (list) => list.map(pathBelow))
       expect(yield* names("a")).toEqual(["main.tf"])
       for (const none of ["b", "link", "a/main.tf"]) expect(yield* names(...none.split("/"))).toEqual([])
     }))
@@ -79,7 +79,7 @@ describe("a tree", () => {
         if (name === "a") rmSync(join(place, name))
         return true
       }
-      expect((yield* treeBelow(root, [], goes)).map(pathOf)).toEqual(["b"])
+      expect((yield* treeBelow(root, [], goes)).map(pathBelow)).toEqual(["b"])
     }))
 
   it.effect("names also what has a name, or leads to one, that is not UTF-8, and says so", () =>
