@@ -161,19 +161,18 @@ const make = Effect.gen(function*() {
   const { isOfPool } = yield* Tokens
   const taskTokenOf = yield* makeTaskTokens
 
-  /** Returns the stage, and whether the speaker's task takes it; fails if what is asked or said of it changes nothing. */
-  const spokenFor = Effect.fnUntraced(function*(stage: StageRow, by: Speaker) {
+  /** Reports whether the speaker's task takes the stage by this; fails if what is asked or said of it changes nothing. */
+  const takes = Effect.fnUntraced(function*(stage: StageRow, by: Speaker) {
     const mayTake = stage.taskUid !== null || by._tag === "Worker"
       || (yield* isAny(sql`SELECT id FROM stages WHERE id = ${stage.id} AND ${pools.mayTake(by.pool)}`))
     const found = standing(stage, by, mayTake)
     if (found === "unauthorized") return yield* unauthorized()
-    return typeof found === "string" ? { ...stage, takes: found === "takes" } : yield* conflict("taken", found.taken)
+    return typeof found === "string" ? found === "takes" : yield* conflict("taken", found.taken)
   })
 
-  const take = Effect.fnUntraced(function*(before: StageRow, by: Speaker) {
-    const { takes, ...stage } = yield* spokenFor(before, by)
+  const take = Effect.fnUntraced(function*(stage: StageRow, by: Speaker) {
     const taken = {
-      ...(takes && { taskUid: Option.getOrNull(by.taskUid), agentPool: by._tag === "Worker" ? null : by.pool }),
+      ...((yield* takes(stage, by)) && { taskUid: Option.getOrNull(by.taskUid), agentPool: by._tag === "Worker" ? null : by.pool }),
       ...(Option.isSome(by.taskUid) && agentOf(by)) // its worker may have come first
     }
     if (Object.keys(taken).length === 0) return stage
@@ -290,7 +289,7 @@ const make = Effect.gen(function*() {
   const advance = (runId: string) => Effect.flatMap(runs.get(runId), ({ workspaceId }) => queue.advance(workspaceId))
 
   const wait = Effect.fn("Assignments.wait")(function*(id: string, by: Speaker, reason: string, message: string) {
-    const { runId, startedAt, taskUid } = yield* spokenFor(yield* stages.get(id), by)
+    const { runId, startedAt, taskUid } = yield* Effect.tap(stages.get(id), (stage) => takes(stage, by))
     const waits = startedAt === null || doubts.includes(reason)
     const told = waits ? { waitReason: reason, waitMessage: message } : { waitReason: null, waitMessage: null }
     yield* sql`UPDATE stages SET ${sql.update({ ...told, ...(taskUid !== null && agentOf(by)) })} WHERE id = ${id} AND endedAt IS NULL`
@@ -384,7 +383,7 @@ const make = Effect.gen(function*() {
   const enter = Effect.fn("Assignments.enter")(function*({ pool, stage }: Offered, taskUid: Option.Option<string>) {
     const by = Speaker.Bearer({ pool, taskUid })
     // A stage that started before tasks had to name themselves goes on without a UID.
-    if (isPast(stage)) return stage.taskUid === null ? stage : yield* Effect.as(spokenFor(stage, by), stage)
+    if (isPast(stage)) return stage.taskUid === null ? stage : yield* Effect.as(takes(stage, by), stage)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
     return yield* begin(stage.id, by, taskUid.value)
   })
