@@ -38,7 +38,7 @@ export const standing = ({ agentPool, id, taskUid }: Stage, by: Speaker, mayTake
  * Returns the result without what the agent guesses: whether a stage whose worker said nothing had the lock (controller/pool/assignment-reports).
  * A database that would have that lock knows better; a copy from before offers the stage again, or cancels it as one that no task has.
  */
-export const heard = (stage: Begun, by: Speaker, result: ToldResult): ToldResult => {
+export const withoutGuess = (stage: Begun, by: Speaker, result: ToldResult): ToldResult => {
   const { statePushed, ...rest } = result
   const isGuess = by._tag === "Agent" && statePushed === false && result.exitCode === undefined
   const knowsItsLock = stage.startedAt !== null || (stage.cancelSeq !== null && stage.taskUid !== null)

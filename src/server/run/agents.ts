@@ -30,8 +30,8 @@ export interface Present {
   readonly drained: number
 }
 
-/** How many are heard, and so say what becomes of what has begun, also where they take nothing more. */
-export const heard = ({ asking, drained, full }: Present): number => asking + drained + full
+/** Reports whether any is heard, and so says what becomes of what has begun, also where it takes nothing more. */
+export const isAnyHeard = ({ asking, drained, full }: Present): boolean => asking + drained + full > 0
 /** How many take work now, or once there is room. */
 export const connected = ({ asking, full }: Present): number => asking + full
 

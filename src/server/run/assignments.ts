@@ -5,7 +5,7 @@ import { Clock, Context, Effect, Layer, Option, Schema, Struct } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { mostRetries, retryDelayMillis } from "../../core/run/retries.ts"
 import { RunEvent } from "../../core/run/run-machine.ts"
-import { heard, Speaker, standing } from "../../core/run/standing.ts"
+import { Speaker, standing, withoutGuess } from "../../core/run/standing.ts"
 import { isStoredOf, plainly } from "../../core/task/task-result.ts"
 import type { Assignment } from "../../schema/api/pool-api.ts"
 import { taskHeader } from "../../schema/api/task-api.ts"
@@ -338,7 +338,7 @@ const make = Effect.gen(function*() {
     yield* sql.withTransaction(Effect.gen(function*() {
       const before = yield* stages.get(id)
       const stage = yield* take(before, by)
-      const result = heard(before, by, told)
+      const result = withoutGuess(before, by, told)
       if (stage.result !== null) {
         if (isStoredOf(plainly(stage.result), plainly(result))) return // as an older controller tells what a newer worker said
         if (Option.isNone(by.taskUid) || !(yield* ends.tellsOfDoubt(stage, result))) {

@@ -10,7 +10,7 @@ import { invalid, type Refused } from "../refused.ts"
 import { Settings } from "../settings.ts"
 import { rows } from "../store/database.ts"
 import { within, type Workspace } from "../workspace/workspaces.ts"
-import { Agents, connected, CountOfPool, heard, type Present } from "./agents.ts"
+import { Agents, connected, CountOfPool, isAnyHeard, type Present } from "./agents.ts"
 import type { StageRow } from "./stages.ts"
 
 /** Of which pools there are stages that a task has and that are not over, begun by their worker or not. */
@@ -98,7 +98,7 @@ const make = Effect.gen(function*() {
     }
   })
 
-  const isHeard = Effect.map(agents.present, (present) => (stage: Pick<StageRow, "agentPool">) => heard(present(ofStage(stage))) > 0)
+  const isHeard = Effect.map(agents.present, (present) => (stage: Pick<StageRow, "agentPool">) => isAnyHeard(present(ofStage(stage))))
 
   const idle = Effect.gen(function*() {
     const told = (yield* acknowledged).filter(yield* isHeard)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { heard, Speaker, type Standing, standing } from "../../../src/core/run/standing.ts"
+import { Speaker, type Standing, standing, withoutGuess } from "../../../src/core/run/standing.ts"
 
 const id = "run-a.plan.1"
 const [own, other, none] = [Option.some("own"), Option.some("other"), Option.none<string>()]
@@ -67,10 +67,10 @@ describe("a guess of an agent that a lost stage may have had its lock", () => {
     ["began here", { ...known, startedAt: "2026-01-31T11:00:00Z" }, false]
   ])("counts of one that %s: %s %s", (_, stage, counts) => {
     const guess = { ...lost, statePushed: false }
-    expect(heard(stage, agent(own), guess)).toEqual(counts ? guess : lost)
+    expect(withoutGuess(stage, agent(own), guess)).toEqual(counts ? guess : lost)
     for (const told of [lost, { ...guess, exitCode: 137 }, { ...lost, statePushed: true }]) {
-      expect(heard(stage, agent(own), told)).toBe(told)
+      expect(withoutGuess(stage, agent(own), told)).toBe(told)
     }
-    expect(heard(stage, worker(own), guess)).toBe(guess)
+    expect(withoutGuess(stage, worker(own), guess)).toBe(guess)
   })
 })
