@@ -112,12 +112,13 @@ export const make = Effect.fnUntraced(function*<A>(
     yield* known.endLook(page.resourceVersion)
   })
 
-  const isLooking = () => known.version() === undefined
+  /** Whether a watch can go on from a version; otherwise it looks at all objects, or is to begin that. */
+  const hasPlace = () => known.version() !== undefined
   /** Completes if a look takes too long, which is cut off then; after one that told something there is no other by a watch. */
   const lookTakesTooLong = Effect.andThen(
     Effect.sleep(longestLook),
     Effect.suspend(() => {
-      if (!isLooking()) return Effect.never
+      if (hasPlace()) return Effect.never
       if (!toldNothing) streams = false
       return Effect.void
     })
@@ -128,14 +129,14 @@ export const make = Effect.fnUntraced(function*<A>(
    * otherwise it would be opened again and again without a backoff.
    */
   const watch = Effect.gen(function*() {
-    if (isLooking()) known.beginLook()
+    if (!hasPlace()) known.beginLook()
     toldNothing = true
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
     const openedAt = yield* Clock.monotonicTimeNanos
     yield* kubernetes.watch(kind, { ...selection, resourceVersion: known.version(), timeoutSeconds }).pipe(
       Stream.runForEachArray((events) => {
         toldNothing = false
-        if (!isLooking()) failures = 0 // what a look tells is no news: a server that cuts each one is asked ever more seldom
+        if (hasPlace()) failures = 0 // what a look tells is no news: a server that cuts each one is asked ever more seldom
         return heard.pipe(
           Effect.andThen(Effect.uninterruptible(Effect.forEach(events, known.observe, { discard: true }))),
           // The server sends each object by itself. After a turn of the loop many have come, and one wake-up serves them all.
@@ -165,7 +166,7 @@ export const make = Effect.fnUntraced(function*<A>(
     )
   }
   const listThenWatch = Effect.gen(function*() {
-    if (isLooking()) yield* list
+    if (!hasPlace()) yield* list
     yield* watch
   })
   const listForGood = Effect.suspend(() => {
@@ -175,8 +176,9 @@ export const make = Effect.fnUntraced(function*<A>(
   const streamOrList = watch.pipe(
     Effect.catchTag("Invalid", () => listForGood),
     Effect.andThen(Effect.suspend(() =>
-      isLooking()
-        ? Effect.andThen(
+      hasPlace()
+        ? Effect.void
+        : Effect.andThen(
           Effect.logWarning(
             streams
               ? "a watch ended, or told nothing, before it said that all objects were told, as of an API server that stops; they are listed this once"
@@ -186,7 +188,6 @@ export const make = Effect.fnUntraced(function*<A>(
           ),
           listThenWatch
         )
-        : Effect.void
     ))
   )
   const round = Effect.suspend(() => {
