@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync } from "node:fs"
 import { join } from "node:path"
+import { execDir } from "../core/task/places.ts"
 import { fileTrouble, type StageFailed } from "./stage-failed.ts"
 
 const script = "exec-loop.sh"
@@ -13,10 +14,10 @@ const found = (): string =>
   [join(import.meta.dirname, script), join(import.meta.dirname, "..", "runner", script)].find(existsSync) ?? script
 
 /** Copies the exec loop to `exec` below the directory. */
-export const install = (dataDirectory: string): Effect.Effect<void, StageFailed> =>
-  Effect.try({
+export const install = (dataDirectory: string): Effect.Effect<void, StageFailed> => {
+  const directory = execDir(dataDirectory)
+  return Effect.try({
     try: () => {
-      const directory = join(dataDirectory, "exec")
       mkdirSync(directory, { recursive: true })
       chmodSync(directory, 0o2770) // the runner may be another user of the worker's group
       const hidden = join(directory, `.${script}`)
@@ -24,5 +25,6 @@ export const install = (dataDirectory: string): Effect.Effect<void, StageFailed>
       chmodSync(hidden, 0o750)
       renameSync(hidden, join(directory, script))
     },
-    catch: fileTrouble(join(dataDirectory, "exec"))
+    catch: fileTrouble(directory)
   })
+}

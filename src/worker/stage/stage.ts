@@ -2,7 +2,6 @@
 // Invariant: every failure becomes a result with a reason from the closed list; `succeeded` needs every command to end with 0.
 // Used by worker/stage/worker.ts.
 import { type Cause, Context, Effect, Layer, Option, Ref, type Scope } from "effect"
-import { join } from "node:path"
 import { fromErrors, fromEvent, fromLog } from "../../core/stage/engine-events.ts"
 import { plannedEntries } from "../../core/stage/journal.ts"
 import { stopMessage } from "../../core/stage/outcome.ts"
@@ -11,6 +10,7 @@ import { showWorkspace, type StageCommand } from "../../core/stage/stage-command
 import { undeclaredVariable } from "../../core/stage/undeclared-variable.ts"
 import { withLeft } from "../../core/state/left-over-message.ts"
 import { endedInOrder } from "../../core/state/left-over.ts"
+import { execDir } from "../../core/task/places.ts"
 import { harmless } from "../../core/text/sentence.ts"
 import { type AgentTaskSpec, mutates } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
@@ -58,7 +58,7 @@ export const runStage = Effect.fn("Stage.run")(
     yield* Effect.forEach(behind.remarks, log.line, { discard: true })
     const engine = Layer.provide(
       Engine.layer,
-      ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience, onCrowded: because("OutOfMemory") })
+      ExecLoop.layer({ directory: execDir(dataDirectory), startDeadline: runnerPatience, onCrowded: because("OutOfMemory") })
     )
     const outcome = yield* untilStopped(Layer.build(engine)).pipe(
       Effect.flatMap((started) => Effect.provide(stage(spec, behind, variables, facts), started)),
