@@ -119,7 +119,7 @@ export interface Chosen {
 /** How many saved plans of a workspace and a person wait for their approval: each keeps its file, and nobody may ever come for it. */
 const mostSaved = 20
 
-const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
+const approvalOf = ({ planSha256 }: Run, by: string, at: string) => ({
   approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval)
 })
 
@@ -132,7 +132,7 @@ const changedBy = (run: Run, next: Pick<Run, "status" | "cancelAsked">, facts: R
   ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
   ...(facts.failure !== undefined && { failure: facts.failure }),
   ...(facts.stoppedBy !== undefined && { stoppedBy: facts.stoppedBy }),
-  ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
+  ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy ?? "auto-apply", at))
 })
 
 export class Runs extends Context.Service<Runs, {

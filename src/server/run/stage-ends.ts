@@ -162,14 +162,14 @@ const make = Effect.gen(function*() {
     yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
-  const conclude = Effect.fnUntraced(function*(stage: StageRow, result: ToldResult) {
+  const conclude = Effect.fnUntraced(function*(stage: StageRow, result: ToldResult, byForce = false) {
     const at = yield* now
     /** An agent that has no task of the stage ends it; the one that has it may be of another cluster, from before a restore. */
     const isUnheard = mutates(stage.stage) && stage.taskUid === null && stage.startedAt === null
     yield* sql`UPDATE stages SET ${
       sql.update({
         result: JSON.stringify(result),
-        forced: isUnheard,
+        forced: byForce || isUnheard,
         endedAt: stage.endedAt ?? at,
         ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
       })
@@ -203,8 +203,7 @@ const make = Effect.gen(function*() {
     const stage = (yield* stages.ofRun(run.id)).find(({ endedAt }) => endedAt === null)
     if (stage === undefined) return yield* Effect.die(new Error(`the run ${run.id} is ${run.status} without a stage`))
     const message = `${by} ended it by force, since its cancel was not carried out; nobody knows whether it ran to its end.`
-    yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now })
-    yield* sql`UPDATE stages SET forced = 1 WHERE id = ${stage.id}`
+    yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now }, true)
   }, sql.withTransaction)
 
   return StageEnds.of({ conclude, tellsOfDoubt, forceCancel, journal })
