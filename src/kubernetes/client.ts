@@ -149,7 +149,7 @@ interface Versioned {
 
 const fieldManager = "agent-job"
 /** Strict: the API server refuses a field that it does not know, as it does for `apply`. By default it would drop the field. */
-const write = { fieldManager, fieldValidation: "Strict" }
+const strictly = { fieldManager, fieldValidation: "Strict" }
 const pageLimit = 500
 /** How many warnings are remembered, so that each is logged once. Later ones are not logged. */
 const mostWarnings = 100
@@ -181,7 +181,7 @@ const many = (verb: Verb, { kind }: Kind<unknown>, { namespace }: Selection): Ca
   object: `${kind} objects in ${namespace ?? "all namespaces"}`
 })
 
-const whole = ({ apiVersion, kind }: Kind<unknown>, object: object) => ({ ...object, apiVersion, kind })
+const ofKind = ({ apiVersion, kind }: Kind<unknown>, object: object) => ({ ...object, apiVersion, kind })
 const json = (request: Request.HttpClientRequest, body: object, type = "application/json") =>
   Request.bodyText(request, JSON.stringify(body), type)
 
@@ -299,11 +299,11 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     get: (kind, name) => single(kind, Request.get(pathOf(kind, name)), one("get", kind, name), { idempotent: true }),
     list,
     listAll: (kind, selection = {}) =>
-      Stream.paginate<string, KubernetesObject, KubernetesError>(
-        "",
+      Stream.paginate<string | undefined, KubernetesObject, KubernetesError>(
+        undefined,
         (page) =>
           Effect.map(
-            list(kind, { ...selection, continue: page || undefined }),
+            list(kind, { ...selection, continue: page }),
             (found) => [found.items, Option.fromNullishOr(found.continue)]
           )
       ),
@@ -327,26 +327,26 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     create: (kind, object) =>
       single(
         kind,
-        json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: write }), whole(kind, object)),
+        json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: strictly }), ofKind(kind, object)),
         one("create", kind, object.metadata)
       ),
     apply: (kind, object, { force = true } = {}) => {
       const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force } })
-      return single(kind, json(request, whole(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), {
+      return single(kind, json(request, ofKind(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), {
         idempotent: object.metadata.uid !== undefined
       })
     },
     update: (kind, object) =>
       single(
         kind,
-        json(Request.put(pathOf(kind, object.metadata), { urlParams: write }), whole(kind, object)),
+        json(Request.put(pathOf(kind, object.metadata), { urlParams: strictly }), ofKind(kind, object)),
         one("update", kind, object.metadata)
       ),
     updateStatus: (kind, object, fieldValidation = "Strict") => {
       const call = one("update the status of", kind, object.metadata)
       return single(
         kind,
-        json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: { fieldManager, fieldValidation } }), whole(kind, object)),
+        json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: { fieldManager, fieldValidation } }), ofKind(kind, object)),
         call,
         { heard: logUnknown(call) }
       )
@@ -354,12 +354,12 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     patch: (kind, name, steps) =>
       single(
         kind,
-        json(Request.patch(pathOf(kind, name), { urlParams: write }), steps, "application/json-patch+json"),
+        json(Request.patch(pathOf(kind, name), { urlParams: strictly }), steps, "application/json-patch+json"),
         one("patch", kind, name)
       ),
     review: (kind, question) => {
       const request = Request.post(pathOf(kind, { namespace: question.metadata?.namespace }))
-      return unary(json(request, whole(kind, question)), { verb: "create", object: kind.kind }, { idempotent: true })
+      return unary(json(request, ofKind(kind, question)), { verb: "create", object: kind.kind }, { idempotent: true })
     },
     delete: (kind, name, { gracePeriodSeconds, ...guard } = {}) => {
       const preconditions = guard.uid === undefined && guard.resourceVersion === undefined ? undefined : guard
