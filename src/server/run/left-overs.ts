@@ -117,7 +117,7 @@ const make = Effect.gen(function*() {
       const found = new Map<string, LeftOver>()
       let held: ReadonlyArray<StageJournals> = []
       let heldSize = 0
-      const look = Effect.suspend(() =>
+      const compare = Effect.suspend(() =>
         held.length === 0 ? Effect.void : Effect.map(state, (bytes) => {
           const content = bytes === undefined ? unreadable("not-here") : contentOf(heapBytes, bytes)
           for (const one of held) {
@@ -139,11 +139,11 @@ const make = Effect.gen(function*() {
         }
         if (next.entries.length + next.wanted.length === 0) continue
         const size = sizeOf(next)
-        if (heldSize + size > heldAtMost) yield* look
+        if (heldSize + size > heldAtMost) yield* compare
         held = [...held, next]
         heldSize += size
       }
-      yield* look
+      yield* compare
       return found
     }
   )
@@ -172,7 +172,7 @@ const make = Effect.gen(function*() {
    * Stores by stage what the state lacks, for the stages' views, and returns it. Forgets the journals of stages that succeeded, with a
    * state that is here.
    */
-  const storeOf = Effect.fnUntraced(function*<E>(ended: ReadonlyArray<Ended & StageRow>, state: Effect.Effect<StateBytes, E>) {
+  const storeOf = Effect.fnUntraced(function*<E>(ended: ReadonlyArray<Ended>, state: Effect.Effect<StateBytes, E>) {
     const looked: Array<Ended> = []
     for (const stage of ended.filter(({ stage }) => stage !== "plan")) {
       if (stage.result.outcome !== "succeeded" || (yield* isConfirmedElsewhere(stage))) {

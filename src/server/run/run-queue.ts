@@ -73,7 +73,7 @@ const make = Effect.gen(function*() {
   const pools = yield* Pools
   const stages = yield* Stages
 
-  const waits = sql.literal(queuing)
+  const isQueuing = sql.literal(queuing)
   const isBeside = sql.literal(`NOT (${queuing})`)
   /** Holds for a plan beside the holder that waits for its turn. */
   const isInLine = sql`runs.status = 'pending' AND ${isBeside} AND NOT EXISTS (SELECT 1 FROM stages WHERE stages.runId = runs.id)`
@@ -82,7 +82,7 @@ const make = Effect.gen(function*() {
   const advanceHolder = Effect.fnUntraced(function*(workspaceId: string) {
     const next = yield* row(Id)(
       sql`SELECT runs.id FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
-        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND ${waits} AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
+        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND ${isQueuing} AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
     )
     if (next === undefined) return
     yield* sql`UPDATE workspaces SET currentRunId = ${next.id} WHERE id = ${workspaceId}`
@@ -111,7 +111,7 @@ const make = Effect.gen(function*() {
   const inLineOf = ({ workspaceId, ...run }: Queued) =>
     queues(run)
       ? sql`runs JOIN workspaces ON workspaces.id = runs.workspaceId
-        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND ${waits} AND runs.id IS NOT workspaces.currentRunId`
+        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND ${isQueuing} AND runs.id IS NOT workspaces.currentRunId`
       : sql`runs WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND ${isBeside} AND runs.rescueId IS NULL AND runs.seq >= (
         SELECT runs.seq FROM runs WHERE runs.workspaceId = ${workspaceId} AND ${isInLine} ORDER BY runs.seq LIMIT 1)`
 
