@@ -104,7 +104,7 @@ const closing = (server: Server) => {
  * engine would send a user name and password of the environment also to the servers of a configuration's remote states.
  */
 export const openGateway = Effect.fn("StateGateway.open")(function*(writable: boolean) {
-  const place = `/${secret()}`
+  const secretPath = `/${secret()}`
   const inTurn = Semaphore.makeUnsafe(1)
   const listener = withoutUpgrades(createServer({ headersTimeout: headerMillis, connectionsCheckingInterval: headerMillis / 5 }))
   listener.maxConnections = mostConnections
@@ -121,8 +121,8 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
     Effect.gen(function*() {
       const request = yield* HttpServerRequest.HttpServerRequest
       const { pathname } = new URL(request.url, "http://127.0.0.1")
-      if (!equal(pathname.slice(0, place.length), place)) return text(401, "This is the state of another command.")
-      return yield* answer(request, pathname.slice(place.length), writable, inTurn)
+      if (!equal(pathname.slice(0, secretPath.length), secretPath)) return text(401, "This is the state of another command.")
+      return yield* answer(request, pathname.slice(secretPath.length), writable, inTurn)
     }).pipe(
       Effect.catchTag(["NoAnswer", "TokenRefused", "Declined"], (error) => Effect.succeed(refusal(error))),
       Effect.catchTags({
@@ -135,7 +135,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
   )
   yield* Effect.addFinalizer(() => closing(listener)) // runs before the server's own finalizer, which waits for its requests
   if (server.address._tag === "UnixPathAddress") return yield* Effect.die(new Error("not a TCP address"))
-  const address = `http://127.0.0.1:${server.address.port}${place}`
+  const address = `http://127.0.0.1:${server.address.port}${secretPath}`
   return {
     env: {
       TF_HTTP_ADDRESS: address,
@@ -146,6 +146,6 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
       TF_HTTP_UNLOCK_METHOD: "POST",
       TF_HTTP_RETRY_MAX: "0" // the worker has tried long enough when it answers with an error
     },
-    secrets: [place]
+    secrets: [secretPath]
   } satisfies CommandEnv
 })
