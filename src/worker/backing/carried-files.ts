@@ -1,6 +1,6 @@
 // What an apply needs beside plan and archive: the modules that `init` brought, and what planning made in the configuration.
 // Invariant: the worker follows no link in them; what does not fit into the package is told before anybody approves the plan.
-// Used by worker/stage/preparation.ts and worker/backing/saved-plan.ts.
+// Used by worker/stage/preparation.ts, worker/stage/stage.ts and worker/backing/saved-plan.ts.
 import { Effect, Option } from "effect"
 import { existsSync } from "node:fs"
 import { join } from "node:path"

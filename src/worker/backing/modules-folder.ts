@@ -1,6 +1,6 @@
 // Where the engine has the modules that `init` brought: in its own directory, inside of the directory that the runner shares.
 // Invariant: the worker follows no link on the way to them or among them.
-// Used by worker/backing/carried-files.ts, worker/stage/provision.ts and worker/stage/seal.ts.
+// Used by worker/backing/carried-files.ts, worker/backing/own-backing.ts, worker/stage/provision.ts and worker/stage/seal.ts.
 import { Effect } from "effect"
 import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
 import { pathIn } from "../volume/descriptor.ts"

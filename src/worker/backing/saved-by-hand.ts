@@ -1,6 +1,6 @@
 // A last state that nothing but its Pod has, and that nothing else will take: a person gets the time and the command to save it.
 // Invariant: the Pod keeps it for as long as a server that is away would be waited for, or until somebody ends the stage.
-// Used by worker/backing/last-state.ts and worker/backing/own-backing.ts.
+// Used by worker/backing/last-state.ts, worker/backing/own-backing.ts and worker/stage/stage.ts.
 import { Duration, Effect, Option } from "effect"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { Log } from "../engine/log-shipper.ts"

@@ -1,6 +1,6 @@
 // The one way in which the parts of the worker say that a stage was stopped before its end, and how to notice it while they wait.
 // Invariant: work that waits is interrupted by the stop, whatever its cause.
-// Used by worker/engine/engine.ts, worker/stage/stage.ts and worker/stage/preparation.ts.
+// Used by worker/engine/engine.ts, worker/stage/stage.ts, worker/stage/preparation.ts and worker/stage/retried.ts.
 import { Data, Effect, Option } from "effect"
 import type { Interrupted, StopCause } from "../../core/stage/outcome.ts"
 import { Stop } from "./stop.ts"
