@@ -1,6 +1,7 @@
 // The limits on what one caller may ask for, each tested around its value, and which callers a limit does not touch.
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber } from "effect"
+import { Duration, Effect, Exit, Fiber, Option } from "effect"
+import type { HttpServerRequest } from "effect/http"
 import { once } from "node:events"
 import { readdirSync } from "node:fs"
 import { type IncomingMessage, request as call } from "node:http"
@@ -9,7 +10,7 @@ import { runPath } from "../../../src/schema/api/run.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { Rooms } from "../../../src/server/access/bodies.ts"
-import { AtOnce, Rates } from "../../../src/server/access/limits.ts"
+import { AtOnce, Limits, Rates } from "../../../src/server/access/limits.ts"
 import type { Rate } from "../../../src/server/access/token-bucket.ts"
 import { Waiters } from "../../../src/server/store/commits.ts"
 import { until } from "../../until.ts"
@@ -102,6 +103,20 @@ describe("a limit of requests", () => {
       yield* result(failed())
       expect(yield* statuses(4, as("GET", taskPath.assignment))).toEqual([401, 401, 401, 429])
     }))
+
+  it.effect("remembers no more than the 20,000 that asked last", () =>
+    Effect.gen(function*() {
+      const limits = yield* Limits
+      const asks = (name: string) =>
+        Effect.exit(limits.admit(Option.none(), { remoteAddress: Option.some(name) } as HttpServerRequest.HttpServerRequest))
+      for (let time = 0; time < 3; time++) yield* asks("first")
+      expect(Exit.isFailure(yield* asks("first"))).toBe(true)
+      for (let number = 0; number < 20_000; number++) yield* asks(`${number}`)
+      expect(Exit.isSuccess(yield* asks("first"))).toBe(true)
+    }).pipe(
+      Effect.provide(Limits.layer),
+      Effect.provideService(Rates, { user: few, pool: few, task: few, link: few, follower: few, address: few })
+    ))
 
   it.live("of one stage is not that of another", () =>
     Effect.gen(function*() {

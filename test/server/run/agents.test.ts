@@ -42,6 +42,20 @@ describe("an agent", () => {
       expect(yield* left()).toEqual(["back", "other", "with a stage"])
     })))
 
+  it.effect("is not heard in place of one of another pool that has its name", () =>
+    inStores(Effect.gen(function*() {
+      const [agents, sql] = [yield* Agents, yield* SqlClient.SqlClient]
+      yield* offering
+      yield* sql`UPDATE stages SET agent = 'agent', agentPool = 'prod'`
+      const isHeard = Effect.gen(function*() {
+        return (yield* sql`SELECT id FROM stages WHERE ${yield* agents.heardWithin(60_000)}`).length > 0
+      })
+      yield* agents.heard("agent", "dev")
+      expect(yield* isHeard).toBe(false)
+      yield* agents.heard("agent", "prod")
+      expect(yield* isHeard).toBe(true)
+    })))
+
   it.effect("is forgotten when it has asked for no work for 30 days, unless it has a stage", () =>
     Effect.gen(function*() {
       const made = yield* directory

@@ -139,6 +139,21 @@ describe("a stage of a workspace", () => {
       expect((yield* prod.cancellations()).ids).toEqual([])
     }))
 
+  it.effect("that is cancelled is not said to have no task by an agent of another pool that has the name of its own", () =>
+    Effect.gen(function*() {
+      const { me, prod, url } = yield* serverOf("prod")
+      const namesake = agent(url, "agent-prod", "uid-dev", devToken)
+      const run = yield* me.start("demo")
+      const id = `${run}.plan.1`
+      yield* prod.take
+      yield* me.act(run, "cancel")
+      const before = (yield* me.view(run)).queue
+      expect(yield* namesake.reportTaskless(id, cancelled)).toEqual(taken)
+      expect((yield* me.view(run)).queue).toEqual(before)
+      expect(yield* prod.reportTaskless(id, cancelled)).toEqual(taken)
+      expect((yield* me.view(run)).queue).not.toEqual(before)
+    }))
+
   it.effect("that a task has is its own, wherever the workspace is moved; the next stage goes to the new pool", () =>
     Effect.gen(function*() {
       const { dev, me, prod, url } = yield* serverOf("dev")

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
+import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -166,6 +167,19 @@ describe("a run that is asked for again with the same configuration", () => {
       const first = yield* ask
       for (const event of events) yield* runs.step(first, event)
       expect((yield* ask) === first).toBe(isSame)
+    })))
+
+  it.effect("is the same until a later one begins to change something", () =>
+    inStores(Effect.gen(function*() {
+      const { ask, other, runs } = yield* asking
+      const sql = yield* SqlClient.SqlClient
+      const first = yield* ask
+      const later = yield* other()
+      for (const event of [planned, RunEvent.Applied()]) yield* runs.step(first, event)
+      yield* runs.step(later.id, planned)
+      expect(yield* ask).toBe(first)
+      yield* sql`UPDATE stages SET startedAt = ${later.createdAt} WHERE runId = ${later.id} AND stage = 'apply'`
+      expect(yield* ask).not.toBe(first)
     })))
 
   it.effect("is another one where it cannot be a repeated request", () =>
