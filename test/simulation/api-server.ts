@@ -3,7 +3,7 @@
 // Used by test/simulation/client for processes, and directly by the parts of the cluster itself.
 import { agentTaskOpenApi } from "../../src/core/manifest/installation/crd.ts"
 import type { Guard, Selection } from "../../src/kubernetes/client.ts"
-import { agentTasks, jobs, type Kind, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, type Kind, pods, secrets } from "../../src/kubernetes/kinds.ts"
 import {
   keyOf,
   type KubernetesObject,
@@ -114,8 +114,8 @@ export class ApiServer {
   /** A watch from before this revision gets 410. */
   compacted = 0
   readonly history: Array<Change> = []
-  /** Why the server refuses to create Jobs now; "nothing" if it does not. */
-  refuses: "nothing" | "quota" | "policy" = "nothing"
+  /** Why the server refuses to create Jobs now, or the Secrets with tokens; "nothing" if it does not. */
+  refuses: "nothing" | "quota" | "policy" | "quota of Secrets" = "nothing"
   readonly #objects = new Map<string, Map<string, KubernetesObject>>()
   /** All objects of a kind as they are now, once somebody has asked; for whoever looks at all of them after every step. */
   readonly #listed = new Map<string, ReadonlyArray<KubernetesObject>>()
@@ -180,14 +180,9 @@ export class ApiServer {
     if (metadata.resourceVersion !== undefined) {
       return { code: 422, reason: "Invalid", message: "resourceVersion should not be set on objects to be created" }
     }
-    if (kind.plural === jobs.plural && this.refuses !== "nothing") {
-      return {
-        code: 403,
-        reason: "Forbidden",
-        message: this.refuses === "quota"
-          ? `jobs "${name}" is forbidden: exceeded quota: jobs`
-          : `jobs "${name}" is forbidden: a policy says no`
-      }
+    if (kind.plural === (this.refuses === "quota of Secrets" ? secrets : jobs).plural && this.refuses !== "nothing") {
+      const why = this.refuses === "policy" ? "a policy says no" : `exceeded quota: ${kind.plural}`
+      return { code: 403, reason: "Forbidden", message: `${kind.plural} "${name}" is forbidden: ${why}` }
     }
     const isTask = kind.plural === agentTasks.plural
     const object: KubernetesObject = {

@@ -133,13 +133,12 @@ export class Cluster {
 
   // ── Job controller ──
 
-  #tellOfFullQuota({ metadata: { name, namespace, uid } }: Job): void {
-    const note = `Error creating: pods "${name}-" is forbidden: exceeded quota: pods`
+  #warn({ kind, metadata: { name, namespace, uid } }: KubernetesObject, reason: "FailedCreate" | "FailedMount", note: string): void {
     const event = {
       metadata: { name: `${name}.${this.#names++}`, namespace },
-      regarding: { kind: "Job", uid },
+      regarding: { kind, uid },
       type: "Warning",
-      reason: "FailedCreate",
+      reason,
       note,
       eventTime: this.#server.time
     }
@@ -237,7 +236,7 @@ export class Cluster {
       if (!extra && this.#parts.now() < counted.waitsUntil) return
       if (this.hasRoomForPods) return this.#makePod(job)
       counted.waitsUntil = this.#parts.now() + 10_000
-      return this.#tellOfFullQuota(job)
+      return this.#warn(job, "FailedCreate", `Error creating: pods "${job.metadata.name}-" is forbidden: exceeded quota: pods`)
     }
     const [, ...tooMany] = [...staying].sort((a, b) => Number(isReady(b)) - Number(isReady(a)))
     for (const pod of tooMany) this.deletePod(pod)
@@ -290,12 +289,17 @@ export class Cluster {
     return (this.containers.get(pod.metadata.uid) ?? []).filter(({ exitCode, process }) => exitCode === undefined && process.alive)
   }
 
-  /** Reports whether a volume of the Pod waits for its Secret; until that exists, no container starts. */
-  #wantsSecret({ metadata: { namespace }, spec: { volumes = [] } }: Pod): boolean {
-    return volumes.some(({ secret }) =>
+  /** Reports whether a volume of the Pod waits for its Secret, and warns of that; until the Secret exists, no container starts. */
+  #wantsSecret(pod: Pod): boolean {
+    const { metadata: { namespace }, spec: { volumes = [] } } = pod
+    const lacking = volumes.find(({ secret }) =>
       secret?.secretName !== undefined && secret.optional !== true &&
       this.#server.find(secrets, { name: secret.secretName, namespace }) === undefined
     )
+    if (lacking === undefined) return false
+    const note = `MountVolume.SetUp failed for volume "${lacking.name}" : secret "${lacking.secret?.secretName}" not found`
+    this.#warn(pod, "FailedMount", note)
+    return true
   }
   /** Starts the worker, as the kubelet does; `again` starts it once more in the same Pod, as if the kubelet had forgotten the first. */
   startContainer(pod: Pod, again = false): void {

@@ -435,6 +435,23 @@ describe("what chance seldom comes to", () => {
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded", launches: 1 } }])
   })
 
+  it("a run whose token may not be stored for ten minutes goes on once it may, though another controller leads then", () => {
+    const simulation = new Simulation(2, { withPool: true }) // the seed with the shortest startup timeout
+    simulation.start("a")
+    simulation.server.refuses = "quota of Secrets"
+    simulation.startRun(0, 0)
+    comeToWait(simulation, 300)
+    simulation.crash("a")
+    simulation.start("b")
+    const judged = comeToWait(simulation, 300)
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Starting", reason: "JobCreated", launches: 1 } }])
+    expect(simulation.tasks[0]?.status.message).toContain("the controller makes it")
+    simulation.server.refuses = "nothing"
+    comeToRest(simulation, judged)
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded", launches: 1 } }])
+    simulation.pool?.close()
+  })
+
   it("a start goes on after the API server was away for longer than it may take, though the controller lost its lead meanwhile", () => {
     const simulation = new Simulation(2) // the seed with the shortest startup timeout
     simulation.start("a")

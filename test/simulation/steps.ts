@@ -98,8 +98,8 @@ const table = {
   "a quota is full": {
     weight: 0.5,
     trouble: true,
-    perform: (_) => {
-      _.server.refuses = "quota"
+    perform: (_, { by }) => {
+      _.server.refuses = by % 2 === 0 ? "quota" : "quota of Secrets"
     }
   },
   "a quota on Pods is full": {

@@ -9,7 +9,7 @@ import type { JobSeen, PodSeen, StartSeen } from "../../core/task/observed.ts"
 interface Progress {
   readonly is: "held" | "lacking a node" | "starting" | "going"
   readonly since: number
-  /** When it first lacked a node, or a volume that another node had: all such waits of a Job share their time, as its deadline has it once. */
+  /** When it first lacked a node, a volume that another node had, or its token: all such waits of a Job share their time, as its deadline has it once. */
   readonly firstLacked: number | undefined
 }
 

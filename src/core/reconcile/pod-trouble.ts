@@ -39,13 +39,12 @@ const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["othe
   ...others
 ]
 
+/** Returns the name of the Secret or ConfigMap that the kubelet does not find, or of the service account that the API server does not. */
+const missing = (words: string): string | undefined => /(?:secret|configmap|serviceaccount) "([^"]*)" not found\]?$/u.exec(words)?.[1]
 const isTokenSecret = new RegExp(tokenSecretPattern, "u")
-/**
- * Adds where to make a Secret or ConfigMap that the kubelet does not find, or a service account that the API server does not. The token of
- * a pool's stage only the controller can make, which tells its run why it cannot.
- */
+/** Adds where to make what is missing. The token of a pool's stage only the controller can make, which tells its run why it cannot. */
 const whereToMake = (words: string): string => {
-  const name = /(?:secret|configmap|serviceaccount) "([^"]*)" not found\]?$/u.exec(words)?.[1]
+  const name = missing(words)
   if (name === undefined) return words
   return `${words}; ${
     isTokenSecret.test(name) ? "the controller makes it, and its log says what keeps it from that" : "make it in the tasks' namespace"
@@ -108,6 +107,11 @@ const elsewhere = /^(?:Multi-Attach error|Waiting for detach)\b/u
  * for six minutes after that node was lost. That is said once; when the volume has left, no warning says so.
  */
 const isElsewhere = ({ message, reason }: Warning): boolean => reason === "FailedAttachVolume" && elsewhere.test(message)
+/**
+ * Reports whether the token of a pool's stage is not there yet: its Secret may not be made, as when a quota is full, or the controller ended
+ * before that. The pool offers the stage until it is stored.
+ */
+const lacksToken = ({ message, reason }: Warning): boolean => reason === "FailedMount" && isTokenSecret.test(missing(inLine(message)) ?? "")
 
 /**
  * Returns trouble that only a warning tells of, and neither Job nor Pod: the Pod cannot be made, its node gives it no network or runtime,
@@ -129,7 +133,10 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
             "JobCreated",
             `A volume of the Pod was attached to another node when the Pod came, and has to be free there first: ${said}`
           )
-          : trouble("InvalidConfiguration", `A volume of the Pod cannot be mounted: ${whereToMake(said)}`)
+          : trouble(
+            lacksToken({ message, reason }) ? "JobCreated" : "InvalidConfiguration",
+            `A volume of the Pod cannot be mounted: ${whereToMake(said)}`
+          )
       )
     default:
       return Option.none()
@@ -163,9 +170,13 @@ export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<
 /** Reports whether the start waits for room in a quota, or for a webhook to answer. That is no failed start, because others end the wait. */
 export const waitsForOthers = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ passes }) => passes === true)
 
-/** Reports whether the Pod waits for a node that can take it, or for a volume of it to leave another node. */
+/** Reports whether the Pod waits for a node that can take it, for a volume of it to leave another node, or for its token. */
 export const waitsForNode = ({ job, pod, warning }: StartSeen): boolean =>
-  Option.exists(pod, ({ isSetUp, unschedulable }) => unschedulable !== "" || (!isSetUp && Option.exists(warning, isElsewhere))) &&
+  Option.exists(
+    pod,
+    ({ isSetUp, unschedulable }) =>
+      unschedulable !== "" || (!isSetUp && Option.exists(warning, (told) => isElsewhere(told) || lacksToken(told)))
+  ) &&
   !Option.exists(job, ({ deleting }) => deleting)
 
 /** Returns how long a start may take: longer while its Pod waits for a node, because an autoscaler may be about to add one. */

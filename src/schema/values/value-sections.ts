@@ -56,7 +56,7 @@ const task = section({
     activeDeadlineSeconds: value(
       whole,
       0,
-      "Longest life of a Job in seconds, from its start to an orderly end; tasks with a longer timeout get a shorter one. Its Pod then has no longer for a node, or for a volume that another node still has, than task.startupTimeoutSeconds. 0: the task's timeout, plus 15 minutes in which no node may take its Pod or another node may still have a volume of it, and three days in which an apply that has ended can save its state, while the server is away or because its backend did not take it."
+      "Longest life of a Job in seconds, from its start to an orderly end; tasks with a longer timeout get a shorter one. Its Pod then has no longer for a node, a volume that another node still has, or a token, than task.startupTimeoutSeconds. 0: the task's timeout, plus 15 minutes for such waits, and three days in which an apply that has ended can save its state, while the server is away or because its backend did not take it."
     ),
     backoffLimit: value(whole, 0, "How often a Job that failed to start may be tried again; a stage that has begun is never repeated."),
     podFailurePolicy: section({
@@ -113,7 +113,7 @@ const task = section({
   startupTimeoutSeconds: value(
     atLeastOne,
     180,
-    "Seconds that a Job may take until its worker takes the task. The time in which a quota leaves no room for its Pod, a webhook for that does not answer, the Job is suspended, no node can take the Pod, or another node still has a volume of it does not count; for a node or a volume there are 15 minutes, or as many seconds as this if they are more or if task.job.activeDeadlineSeconds is given."
+    "Seconds that a Job may take until its worker takes the task. The time in which a quota leaves no room for its Pod, a webhook for that does not answer, the Job is suspended, no node can take the Pod, another node still has a volume of it, or the token of its run's stage may not be stored does not count; for a node, a volume or a token there are 15 minutes, or as many seconds as this if they are more or if task.job.activeDeadlineSeconds is given."
   ),
   userNamespaces: value(
     Schema.Boolean,

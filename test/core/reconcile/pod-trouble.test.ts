@@ -256,6 +256,32 @@ describe.each(["Multi-Attach error", "Waiting for detach"])("a volume that anoth
   })
 })
 
+describe("the token of a pool's stage that is not there yet", () => {
+  const { job } = worldOf({ ...plainSeed, job: "active" })
+  const start = (secret: string, isSetUp = false) => ({
+    job,
+    pod: Option.some({ ...healthy, phase: "Pending" as const, worker: Option.none(), runner: Option.none(), isSetUp }),
+    warning: Option.some({ reason: "FailedMount", message: `MountVolume.SetUp failed for volume "v" : secret "${secret}" not found` })
+  })
+  const token = "run-1a-plan-token"
+
+  it("is waited for as long as a node is, and no longer than until the Pod is set up; any other Secret is not", () =>
+    expect([start(token), start(token, true), start("creds")].map((_) => longestStartMillis(_, policy))).toEqual([
+      900_000,
+      180_000,
+      180_000
+    ]))
+
+  it("is no mistake of the configuration, as any other Secret is", () =>
+    expect([token, "creds"].map((secret) => [
+      Option.map(troubleOfStart(start(secret)), ({ reason }) => reason),
+      endOfStart(start(secret)).reason
+    ])).toEqual([
+      [Option.some("JobCreated"), "StartupTimeout"],
+      [Option.some("InvalidConfiguration"), "InvalidConfiguration"]
+    ]))
+})
+
 describe("troubleOfStart of a Pod that is set up", () => {
   it.each(["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"])(
     "no longer believes a warning: %s",
