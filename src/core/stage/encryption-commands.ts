@@ -1,6 +1,6 @@
 // Which commands of its own a configuration may have an engine run with all that it does: those of its `encryption`, in OpenTofu.
 // Invariant: a type counts unless it is literally one that runs nothing, since a quoted label may have escapes. A comment may count too.
-// Used by worker/backing/encryption-commands.ts.
+// Used by worker/backing/root-module.ts.
 import { shortName } from "../text/sentence.ts"
 
 /** Key providers and methods that run no command, whatever their settings are. */
