@@ -1,7 +1,7 @@
 // Mirrors one kind by a watch that begins with all objects (or by list and watch), and tells which keys changed.
 // It misses nothing: a watch goes on where the last one ended in order; after a lost connection, a stall or 410 it looks at all objects anew.
 // Feeds the controller's queue; the mirror may be behind, so a write based on it needs a guard.
-import { Cause, Clock, Duration, Effect, Metric, Option, Random, type Scope, Stream } from "effect"
+import { Cause, Clock, Duration, Effect, Fiber, Metric, Option, Random, type Scope, Stream } from "effect"
 import { Kubernetes, type Selection } from "./client.ts"
 import { type KubernetesError, Unreachable } from "./errors.ts"
 import type { Kind } from "./kinds.ts"
@@ -15,6 +15,8 @@ export interface Informer {
    * How long the API server has been silent (no page, event, bookmark or orderly end). The informer is healthy below twice `longestWatch`.
    */
   readonly silence: Effect.Effect<Duration.Duration>
+  /** Never completes; dies with what a resync died of, after which there is none. */
+  readonly resyncs: Effect.Effect<never>
 }
 
 export interface Options<A> extends Selection {
@@ -202,12 +204,13 @@ export const make = Effect.fnUntraced(function*<A>(
     Effect.annotateLogs({ kind: kind.plural }),
     Effect.forkScoped
   )
-  yield* known.tellAll.pipe(
+  const resyncs = yield* known.tellAll.pipe(
     Effect.delay(resync),
     Effect.forever,
     Effect.forkScoped
   )
   return {
+    resyncs: Fiber.join(resyncs),
     synced: known.synced,
     silence: Effect.map(Clock.monotonicTimeNanos, (now) => Duration.nanos(now - heardAt))
   }

@@ -68,13 +68,15 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
   })
   process.run(
     Effect.gen(function*() {
-      const { synced } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellNotUnderstood(name))
+      const { tell, telling } = yield* tellNotUnderstood(name)
+      const { resyncs, synced } = yield* mirror(world, config.taskNamespace, attention.look, tell)
       yield* synced
       const lead = Effect.provide(
         Effect.scoped(whileLeader({ world, config, identity: name, attention, drained })),
         Reconciler.layer(world)
       )
-      yield* Effect.forever(Effect.flatMap(Effect.raceFirst(Effect.as(lead, 0), leadLost), Effect.sleep))
+      const leads = Effect.forever(Effect.flatMap(Effect.raceFirst(Effect.as(lead, 0), leadLost), Effect.sleep))
+      yield* Effect.raceAllFirst([leads, resyncs, telling])
     }).pipe(Effect.scoped, Effect.provide(parts))
   )
   const renew = (annotations: Annotations): Annotations => {

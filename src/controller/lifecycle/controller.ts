@@ -85,13 +85,15 @@ export const answerAnnotations = ({ annotationsSeen, attention, current, drained
     return answered(annotations, formerAtWork || world.turns.launching())
   }, Effect.uninterruptible) // a renewal has a time limit, and what is news now is none at the next
 
-const run = Effect.fnUntraced(
+/** Leads whenever it can, until its scope closes. `config` is the one to begin with. */
+export const run = Effect.fnUntraced(
   function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {
     yield* doesNotLead
     const attention = makeAttention(world.cache)
     const drained = yield* SubscriptionRef.make(false)
     const synced = yield* Deferred.make<void>()
-    const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellNotUnderstood(identity))
+    const { tell, telling } = yield* tellNotUnderstood(identity)
+    const { resyncs, stale, synced: inStep } = yield* mirror(world, config.taskNamespace, attention.look, tell)
     const ready = Effect.flatMap(
       Deferred.isDone(synced),
       (done) => done ? stale : Effect.succeed(["the first list of tasks, Jobs and Pods"])
@@ -110,10 +112,12 @@ const run = Effect.fnUntraced(
       answerAnnotations: answerAnnotations({ annotationsSeen, attention, current, drained, world })
     })
     const lead = Effect.scoped(whileLeader({ world, config, identity, attention, drained }))
-    return yield* Effect.raceFirst(
+    return yield* Effect.raceAllFirst([
       election.lead(Effect.provide(lead, Reconciler.layer(world))), // a new one for each lead, because no pass of ours forgets a task that goes between two leads
-      Stream.runForEach(changes, (config) => takeOver(config, { annotationsSeen, attention, world })) // a bug there must not end it unnoticed
-    )
+      Stream.runForEach(changes, (config) => takeOver(config, { annotationsSeen, attention, world })),
+      resyncs,
+      telling
+    ]) // a bug in one ends all, and not that one alone and unnoticed
   }
 )
 

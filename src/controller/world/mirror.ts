@@ -17,6 +17,8 @@ export interface Mirror {
   readonly synced: Effect.Effect<void>
   /** The kinds whose watch has been silent for too long; empty when all are in step. */
   readonly stale: Effect.Effect<ReadonlyArray<string>>
+  /** Never completes; dies with what a resync of one kind died of. */
+  readonly resyncs: Effect.Effect<never>
 }
 
 /** Returns None for an object that belongs to no task any more, so that it is gone from the world. */
@@ -68,6 +70,7 @@ export const mirror = Effect.fnUntraced(function*(
   })
   const all: ReadonlyArray<readonly [string, Informer.Informer]> = [["tasks", tasks], ["Jobs", ourJobs], ["Pods", ourPods]]
   return {
+    resyncs: Effect.raceAllFirst(all.map(([, { resyncs }]) => resyncs)),
     synced: Effect.forEach(all, ([, { synced }]) => synced, { discard: true }),
     stale: Effect.map(
       Effect.filter(

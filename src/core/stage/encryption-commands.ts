@@ -1,6 +1,6 @@
 // Which commands of its own a configuration may have an engine run with all that it does: those of its `encryption`, in OpenTofu.
-// Invariant: a type counts unless it is literally one that runs nothing, since a quoted label may have escapes. A comment may count too.
-// Used by worker/backing/encryption-commands.ts.
+// Invariant: a type counts unless it is literally one that runs nothing, since a quoted label may have escapes; so does what may be no comment.
+// Used by worker/backing/root-module.ts.
 import { shortName } from "../text/sentence.ts"
 
 /** Key providers and methods that run no command, whatever their settings are. */
@@ -25,10 +25,15 @@ const block = new RegExp(
   String.raw`(?<![\w"-])(key_provider|method)(?![\p{ID_Continue}-])[ \t]*(?:\/\*|(${label})[ \t]*(?:\/\*|${label}[ \t]*(?:\{|\/\*)))`,
   "gu"
 )
-const mayOpen = (line: string): boolean => /key_provider|method/u.test(line) && /\{|\/\*/u.test(line)
+/** Such a line is a comment, unless it is one of a heredoc, which opens no block either, or ends another comment. */
+const isComment = (line: string): boolean => /^[ \t]*(?:#|\/\/)/u.test(line) && !line.includes("*/")
+const mayOpen = (line: string): boolean => /key_provider|method/u.test(line) && /\{|\/\*/u.test(line) && !isComment(line)
+
+/** A comment that begins a line. From the beginning of a heredoc on that may be text, so all of it stays, as does what has no end. */
+const comment = /(?<![^\n])[ \t]*\/\*[^]*?\*\/|(<<[^]*|(?<![^\n])[ \t]*\/\*[^]*)/gu
 
 const inHcl = (text: string, env: Environment): string | undefined => {
-  for (const line of text.split("\n").filter(mayOpen)) {
+  for (const line of text.replace(comment, "$1").split("\n").filter(mayOpen)) {
     for (const [, kind = "", quoted = ""] of line.matchAll(block)) {
       const type = quoted.replaceAll("\"", "")
       if (!runsNothing(type, text, env)) return `${kind} ${shortName(type)}`.trimEnd()

@@ -1,6 +1,6 @@
 // Which backend a configuration names, where another place keeps its state: its old state may be there, and be missing here.
 // Invariant: of two errors the scan makes the harmless one; to name a backend that is none costs one approval by a person.
-// Used by worker/backing/unused-backend.ts, and by cli/run for the words.
+// Used by worker/backing/root-module.ts; its words by worker/backing/unused-backend.ts and by cli/run.
 import { statesPath } from "../../schema/api/state.ts"
 
 /** A comment that may go over many lines. None begins inside of another, so that a glob in a text begins none that ends far below. */

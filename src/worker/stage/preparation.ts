@@ -10,7 +10,7 @@ import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/age
 import type { Seal } from "../../schema/task/seal.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
 import { type Marks, marksOf, packCarried } from "../backing/carried-files.ts"
-import { tellEncryptionCommands } from "../backing/encryption-commands.ts"
+import { readRootModule, tellCommands } from "../backing/root-module.ts"
 import { tellUnusedBackend } from "../backing/unused-backend.ts"
 import { Engine, type Workplace } from "../engine/engine.ts"
 import { Log } from "../engine/log-shipper.ts"
@@ -52,14 +52,17 @@ export const prepare = Effect.fnUntraced(
     if (Option.isSome(unfit)) return yield* invalid(unfit.value)
     yield* introduce(spec, engine, variables.shown)
     if (Option.isNone(approved)) yield* refuseToPlanNothing(spec, place, engine)
-    yield* learn(facts, yield* untilStopped(tellUnusedBackend(spec, place, backing.sealing.state)))
-    const told = yield* untilStopped(tellEncryptionCommands(place, variables.env))
+    const readNow = readRootModule(place, variables.env)
+    const rootModule = yield* untilStopped(readNow)
+    yield* learn(facts, yield* untilStopped(tellUnusedBackend(spec, rootModule, backing.sealing.state)))
+    yield* tellCommands(rootModule)
     const sealNow = sealOf(place, engine, variables, backing.sealing)
     const asApproved = untilStopped(
       Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
     )
     yield* asApproved
-    const keepThePlan = yield* keepingOf(spec, backing, place, sealNow, tellEncryptionCommands(place, variables.env, told))
+    const tellMade = Effect.flatMap(readNow, (now) => tellCommands(now, rootModule.commands))
+    const keepThePlan = yield* keepingOf(spec, backing, place, sealNow, tellMade)
     const mirrors = yield* providerMirrors(folders.temporary, env)
     const workplace: Workplace = { engine: engine.name, directory: place.path, env }
     const commands = stageCommands({

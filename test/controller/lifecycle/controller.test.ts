@@ -1,11 +1,13 @@
 // New values in a running controller, what its Lease says meanwhile, and what a controller says that has not led yet.
-import { expect, it } from "@effect/vitest"
+import { assert, expect, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Fiber, Layer, Logger, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { setImmediate as turn } from "node:timers/promises"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
 import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
-import { answerAnnotations, controller, takeOver } from "../../../src/controller/lifecycle/controller.ts"
+import { answerAnnotations, controller, run, takeOver } from "../../../src/controller/lifecycle/controller.ts"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
 import { make, type World } from "../../../src/controller/world/world.ts"
@@ -13,6 +15,8 @@ import * as draining from "../../../src/core/scheduling/draining.ts"
 import { proven } from "../../../src/core/scheduling/isolation.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Unreachable } from "../../../src/kubernetes/errors.ts"
+import { agentTasks } from "../../../src/kubernetes/kinds.ts"
+import type { WatchEvent } from "../../../src/kubernetes/object.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
 import { noon, plainSeed, policy, worldOf } from "../../core/worlds.ts"
@@ -149,6 +153,38 @@ it.effect("takes a drain over in full, even if the renewal that told of it runs 
     expect(looked).toEqual(["tasks/first", "tasks/second"])
     expect(yield* SubscriptionRef.get(drained)).toBe(true)
   }))
+
+it.effect.each([
+  { what: "what looks at all tasks again", stage: "plan", takes: 1 },
+  { what: "what tells of a task that is not understood", stage: "refresh", takes: Infinity }
+])(
+  "ends with a bug in $what, also while it waits for the lead, and does not go on without that",
+  ({ stage, takes }) =>
+    Effect.gen(function*() {
+      const { metadata: { ownerReferences: _, ...metadata }, spec, status } = worldOf(plainSeed).task
+      const task: WatchEvent = { type: "ADDED", object: { metadata, spec: { ...spec, stage }, status } }
+      const whole: WatchEvent = { type: "BOOKMARK", resourceVersion: "9", whole: true }
+      const kubernetes = Layer.mock(Kubernetes, {
+        namespace: "tasks",
+        create: () => assert.fail("a bug"),
+        get: () => Effect.never, // the Lease
+        watch: ({ plural }) => Stream.concat(Stream.make(...plural === agentTasks.plural ? [task, whole] : [whole]), Stream.never)
+      })
+      const world = make(policy)
+      let taken = 0
+      const buggy: World = { ...world, setTask: (...given) => ++taken > takes ? assert.fail("a bug") : world.setTask(...given) }
+      const running = yield* run({ healthPort: 0, identity: "test" }, configOf(), buggy).pipe(
+        Effect.scoped,
+        Effect.provide(Layer.mergeAll(kubernetes, Layer.succeed(Configuration, unchanging), Layer.mock(Executor, {}))),
+        Effect.forkChild
+      )
+      yield* Effect.promise(() => turn()).pipe( // its health port is open by and by
+        Effect.andThen(TestClock.adjust("1 minute")),
+        Effect.repeat({ times: 500, until: () => running.pollUnsafe() !== undefined })
+      )
+      expect(String(running.pollUnsafe())).toContain("a bug")
+    })
+)
 
 it.live("a controller that has never led says so, since without it nobody is told that none leads beside another installation", () =>
   Effect.gen(function*() {

@@ -16,7 +16,7 @@ const newer = {
 it.effect("an event of a task says what is not understood of it, once", () =>
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
-    const tell = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, kubernetes)
+    const { tell } = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, kubernetes)
     yield* tell(newer)
     yield* tell(newer)
     yield* Effect.yieldNow
@@ -32,7 +32,7 @@ it.effect("an event of a task says what is not understood of it, once", () =>
 it.effect("each of a hundred such tasks that are found at once has its event", () =>
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
-    const tell = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, kubernetes)
+    const { tell } = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, kubernetes)
     for (let index = 0; index < 100; index++) yield* tell({ ...newer, metadata: { ...newer.metadata, name: `newer-${index}` } })
     yield* Effect.repeat(Effect.yieldNow, { times: 1000 })
     expect(server.all(events)).toHaveLength(100)
@@ -43,7 +43,7 @@ it.effect("a thousand of them wait for their event, and no more, since each keep
     const { kubernetes, server } = instantCluster()
     const answers = yield* Latch.make()
     const create: Kubernetes["Service"]["create"] = (kind, object) => Effect.andThen(answers.await, kubernetes.create(kind, object))
-    const tell = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, { ...kubernetes, create })
+    const { tell } = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, { ...kubernetes, create })
     for (let index = 0; index < 1500; index++) {
       yield* tell({ ...newer, metadata: { ...newer.metadata, name: `newer-${index}` } })
       yield* Effect.yieldNow // the first of them is told of, and has no answer
@@ -56,7 +56,7 @@ it.effect("a thousand of them wait for their event, and no more, since each keep
 it.effect("who tells of such a task does not wait until the API server has taken the event", () =>
   Effect.gen(function*() {
     const { kubernetes } = instantCluster()
-    const tell = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, { ...kubernetes, create: () => Effect.never })
+    const { tell } = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, { ...kubernetes, create: () => Effect.never })
     const told = yield* Effect.forkChild(Effect.andThen(tell(newer), tell(newer)), { startImmediately: true })
     expect(told.pollUnsafe()).toBeDefined()
     yield* Fiber.interrupt(told)

@@ -4,6 +4,7 @@ import { commandIn, commandInVariable, runsCommands } from "../../../src/core/st
 
 const hcl = (inside: string) => `terraform {\n  encryption {\n    ${inside}\n  }\n}\n`
 const json = (encryption: string) => `{"terraform": {"encryption": ${encryption}}}`
+const passphrase = (text: string) => `key_provider "pbkdf2" "p" {\n  passphrase = ${text}\n}\n`
 const external = `key_provider "external" "k" { command = ["./run.sh"] }`
 
 describe("commandIn", () => {
@@ -18,6 +19,18 @@ describe("commandIn", () => {
     { given: "one in comments", text: `/* /* */ key_provider /*\n*/"external" /* { */ k /*\n*/ {`, found: "key_provider" },
     { given: "one with a quote in its name", text: `key_provider "external" "k\\"" {`, found: "key_provider external" },
     { given: "one with a comment after its name", text: `key_provider "external" "k" /*\n*/ {`, found: "key_provider external" },
+    {
+      given: "one behind what looks like a comment",
+      text: `${passphrase("<<E\n/* 1234567890123456\nE")}${external}\n/* b */`,
+      found: "key_provider external"
+    },
+    {
+      given: "one behind a text with an end of line of its own",
+      text: `${passphrase("\"1234567890123456\u2028/*\"")}${external}\n/* */`,
+      found: "key_provider external"
+    },
+    { given: "one behind the end of a comment", text: `/* a */ /* b\n# */ ${external}\n/* */`, found: "key_provider external" },
+    { given: "one between comments", text: `# /*\n/***/ ${external}\n/* */`, found: "key_provider external" },
     { given: "one with a comment after its type", text: `key_provider "external" /*\n*/ "k" {`, found: "key_provider external" },
     {
       given: "a file with a credential_process",
@@ -42,6 +55,8 @@ describe("commandIn", () => {
   it.each([
     { given: "what runs nothing", text: hcl(`key_provider "pbkdf2" "k" {\n}\nmethod aes_gcm m {\n  keys = key_provider.pbkdf2.k\n}`) },
     { given: "keys in a cloud", text: hcl(`key_provider "aws_kms" "k" {\n  profile = "p"\n}\nstate {\n  method = method.aes_gcm.m\n}`) },
+    { given: "comments of lines", text: hcl(`  # ${external}\n//${external}`) },
+    { given: "comments", text: hcl(`  /* ${external} */\n/*\n${external}*/`) },
     { given: "no encryption", text: `resource "a" "b" {\n  method "external" "m" {\n  }\n}\n` },
     { given: "a word", text: `${hcl(`method "unencrypted" "m" {\n}`)}variable "method" { default = 1 }\n# the method is in x\n` },
     { given: "a sentence", text: `${hcl("")}# a method of {x}\nlocals {\n  a = <<T\nThis method returns { a }, {method "POST"}\nT\n}\n` },
@@ -76,7 +91,10 @@ describe("commandIn", () => {
         "method\t{",
         "method \"a\" \"",
         "method a ",
-        "\\u006"
+        "\\u006",
+        "/*\n",
+        "\n<<",
+        " "
       ]
     ) {
       commandInVariable(part.repeat(2 ** 20 / part.length), {})

@@ -1,8 +1,9 @@
-// What comes before the first command of a stage hears a stop, however long it takes: the runner and the network choose how long that is.
-import { expect, it } from "@effect/vitest"
+// What comes before the first command of a stage hears a stop, however long it takes, and reads no file of the root module twice.
+import { expect, it, vi } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Option, Ref } from "effect"
-import { mkdirSync } from "node:fs"
-import { join } from "node:path"
+import fs, { mkdirSync } from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
+import { basename, join } from "node:path"
 import { RunId, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTaskSpec } from "../../../src/schema/task/agent-task.ts"
 import type { Backing } from "../../../src/worker/backing/backing.ts"
@@ -73,4 +74,32 @@ it.live.each<{ readonly slow: string; readonly task?: Partial<AgentTaskSpec>; re
       Effect.timeout("90 seconds")
     )
     expect(failure).toMatchObject({ _tag: "StageStopped", cause: "Cancelled" })
+  }))
+
+it.live("what comes before the first command reads each file of the root module once, since a slow disk takes seconds for many", () =>
+  Effect.gen(function*() {
+    const place = yield* temporaryFolder("preparation")
+    mkdirSync(join(place, "private"))
+    const inline = { "main.tf": "", "other.tf": "" }
+    const spec: AgentTaskSpec = { workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline }, backend: { type: "gcs" } }
+    const services = Layer.mergeAll(parts, noTaskStatus, podSettings(place, join(place, "private")), neverStops())
+    const read: Array<string> = []
+    const { openSync } = fs
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        vi.spyOn(fs, "openSync").mockImplementation((path, flags, mode) => {
+          if (!(Number(flags) & fs.constants.O_CREAT)) read.push(basename(String(path)))
+          return openSync(path, flags, mode)
+        })
+        syncBuiltinESMExports()
+      }),
+      () =>
+        Effect.sync(() => {
+          vi.restoreAllMocks()
+          syncBuiltinESMExports()
+        })
+    )
+    const own = yield* Effect.provide(ownBacking({ spec, status: {} }), services)
+    yield* Effect.provide(prepare(spec, own, variables, yield* Ref.make({})), services)
+    expect(read.filter((name) => name in inline).sort()).toEqual(Object.keys(inline))
   }))
