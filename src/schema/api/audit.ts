@@ -20,7 +20,7 @@ export const AuditEntry = Schema.Struct({
   }),
   object: Schema.String.annotate({
     description:
-      "The id or name in the path, or `workspace` and the name that the query or the body had, where that was not allowed; and after a slash the id of what was made, the key of the variable that was deleted, the stage whose state was brought, or who took a stage; empty if there is none. A part of more than 253 characters is cut."
+      "The id or name in the path, or `workspace` and the name that the query or the body had, where that was not allowed; and after a slash the id of what was made, also of a state, the seal of the plan that was approved, the key of the variable that was deleted, the stage whose state was brought or whose lock was opened by force, or who took a stage; empty if there is none. A part of more than 253 characters is cut."
   }),
   requestId: Schema.String.annotate({ description: "As the answer's header x-request-id had it." })
 }).annotate({ identifier: "AuditEntry" })

@@ -60,6 +60,7 @@ describe("the audit trail", () => {
       yield* applier.pushState({ version: 4, serial: 1, lineage: "l" }, "a", epoch)
       yield* applier.unlock("a")
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      const version = (yield* person(url).state("demo")).version.id
       const { workspaceId, configurationVersionId } = yield* Effect.map(ask(`${url}/api/v2/runs/${id}`, userToken), ({ json }) => ({
         workspaceId: json.data.relationships.workspace.data.id as string,
         configurationVersionId: json.data.relationships["configuration-version"].data.id as string
@@ -79,12 +80,12 @@ describe("the audit trail", () => {
         begun(plan, "PUT /api/task/v1/plan"),
         [`task ${plan}`, "PUT /api/task/v1/plan", ""],
         [`task ${plan}`, "POST /api/task/v1/result", ""],
-        ["user Ada Lovelace", "POST /api/v2/runs/:id/actions/apply", id],
+        ["user Ada Lovelace", "POST /api/v2/runs/:id/actions/apply", `${id}/${apply.planSha256}`],
         offered(apply.id),
         [pool, "POST /api/pool/v1/assignments/:id/acknowledge", apply.id],
         begun(apply.id, "POST /api/task/v1/state/lock"),
         [`task ${apply.id}`, "POST /api/task/v1/state/lock", ""],
-        [`task ${apply.id}`, "POST /api/task/v1/state", ""],
+        [`task ${apply.id}`, "POST /api/task/v1/state", version],
         [`task ${apply.id}`, "POST /api/task/v1/state/unlock", ""],
         [`task ${apply.id}`, "POST /api/task/v1/result", ""]
       ])
