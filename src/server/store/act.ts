@@ -48,7 +48,7 @@ export const actsOn = (about: string) => tell({ about })
 export const workspaceNamed = (name: string): string => `workspace ${encodeURIComponent(name)}`
 
 /** Says how the act ends, where its action alone would be read as another end. */
-export const endsAs = (end: string) => tell({ end })
+export const endsAs = (...ends: ReadonlyArray<string>) => ends.length === 0 ? Effect.void : tell({ end: ends.join(", ") })
 
 /** Adds an entry to the caller's transaction, for a request that has one for each thing that it does. */
 export const record = Effect.fnUntraced(
