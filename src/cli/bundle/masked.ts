@@ -5,8 +5,8 @@ import { isTree } from "../../schema/document/layers.ts"
 
 const mask = "(masked)"
 
-/** An annotation in which kubectl keeps the whole object, values of variables included. */
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+/** Annotations in which kubectl, kapp, k3s, RKE2 and others keep the whole object, values of variables included, also packed. */
+const wholeObject = /\/(?:last-applied|last-handled|original|applied$)/u
 
 /** Keys below which every text is masked: what a container runs, the files of a task, and the settings of its backend. */
 const maskedKeys: ReadonlyArray<string> = ["args", "command", "inline", "config"]
@@ -33,7 +33,7 @@ export const masked = (value: unknown): unknown => {
   const isVariable = "name" in value
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([key]) => key !== "managedFields" && key !== lastApplied)
+      .filter(([key]) => key !== "managedFields" && !wholeObject.test(key))
       .map(([key, inner]) => [key, (isVariable && key === "value") || maskedKeys.includes(key) ? maskedWhole(inner) : masked(inner)])
   )
 }

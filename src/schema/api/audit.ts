@@ -15,6 +15,9 @@ export const marks = [
   "not kept",
   "no archive",
   "repeated",
+  "by force",
+  "auto-apply",
+  "no auto-apply",
   "no pool"
 ] as const
 export type Mark = (typeof marks)[number] | `pool ${string}`
@@ -30,11 +33,11 @@ export const AuditEntry = Schema.Struct({
   }),
   action: Schema.String.annotate({
     description:
-      "The method and the path's pattern, and in brackets what else there is to know of it, such as \"(kept as evidence)\" of a state, \"(not allowed)\" of what the role of a token does not allow, also if it only reads, or \"(pool NAME)\" or \"(no pool)\" where a workspace was bound or that was taken back. \"(broken off)\" is of an earlier version: it may have been done."
+      "The method and the path's pattern, and in brackets what else there is to know of it, such as \"(kept as evidence)\" of a state, \"(not allowed)\" of what the role of a token does not allow, also if it only reads, or \"(pool NAME)\", \"(no pool)\", \"(auto-apply)\" or \"(no auto-apply)\" of a workspace that was bound, let go or set so, also two with a comma. \"(broken off)\" is of an earlier version: it may have been done."
   }),
   object: Schema.String.annotate({
     description:
-      "The id or name in the path, or `workspace` and the name that the query or the body had, where that was not allowed; and after a slash the id of what was made, the key of the variable that was deleted, the stage whose state was brought, or who took a stage; empty if there is none. A part of more than 253 characters is cut."
+      "The id or name in the path, or `workspace` and the name that the query or the body had, where that was not allowed; and after a slash the id of what was made, also of a state, the seal of the plan that was approved, the key of the variable that was deleted, the stage whose state was brought or whose lock was opened by force, or who took a stage; empty if there is none. A part of more than 253 characters is cut."
   }),
   requestId: Schema.String.annotate({ description: "As the answer's header x-request-id had it." })
 }).annotate({ identifier: "AuditEntry" })

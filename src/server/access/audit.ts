@@ -90,7 +90,7 @@ const make = Effect.gen(function*() {
     const unlessWritten = Effect.suspend(() => act.isDue ? sql.withTransaction(Effect.void) : Effect.void)
     const ifNotAllowed = (failure: unknown) => {
       if (!(failure instanceof Refused) || (failure.status !== 403 && failure.isWithheld !== true)) return Effect.void
-      act.end = "not allowed"
+      act.ends = ["not allowed"]
       return Effect.flatMap(isRefusalDue(asked.by.name), (isDue) => {
         act.isDue = isDue
         return unlessWritten

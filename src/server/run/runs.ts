@@ -321,6 +321,7 @@ const make = Effect.gen(function*() {
     if (next._tag === "Unchanged") return run
     if (run.saved && next.status === "confirmed") yield* takeWorkspace(run)
     yield* sql`UPDATE runs SET ${sql.update(changedBy(run, next, facts, yield* now))} WHERE id = ${run.id}`
+    if (facts.approvedBy !== undefined && run.planSha256 !== null) yield* actsOn(run.planSha256)
     yield* commits.news(`logs ${run.id}`)
     if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
     if (run.saved && next.status === "planned") {

@@ -13,8 +13,8 @@ export interface Act extends Pick<AuditEntry, "kind" | "name" | "action" | "requ
   isDue: boolean
   /** What the stores add to the path: the id of what was made, for instance. */
   about?: string
-  /** How the act ended, if not as the action says. */
-  end?: Mark
+  /** How the act ended, beside what the action says. */
+  ends?: ReadonlyArray<Mark>
 }
 
 export const CurrentAct = Context.Reference<Act | undefined>("agent-job/server/CurrentAct", { defaultValue: () => undefined })
@@ -23,11 +23,11 @@ export const CurrentAct = Context.Reference<Act | undefined>("agent-job/server/C
 const longestPart = 253
 const cut = (part: string): string => part.length > longestPart ? `${part.slice(0, longestPart)}…` : part
 
-const entryOf = ({ action, kind, name, requestId }: Act, at: string, object: ReadonlyArray<string>, end?: Mark) => ({
+const entryOf = ({ action, kind, name, requestId }: Act, at: string, object: ReadonlyArray<string>, ends: ReadonlyArray<Mark> = []) => ({
   at,
   kind,
   name,
-  action: end === undefined ? action : `${action} (${end})`,
+  action: ends.length === 0 ? action : `${action} (${ends.join(", ")})`,
   object: object.map(cut).join("/"),
   requestId
 })
@@ -35,10 +35,10 @@ const entryOf = ({ action, kind, name, requestId }: Act, at: string, object: Rea
 /** Returns the entry that a commit writes; undefined if it is of no request, or of one that has its entry or needs none. */
 export const dueEntry = (act: Act | undefined): Effect.Effect<Omit<AuditEntry, "seq"> | undefined> =>
   act?.isDue === true
-    ? Effect.map(now, (at) => entryOf(act, at, [...act.path, ...(act.about === undefined ? [] : [act.about])], act.end))
+    ? Effect.map(now, (at) => entryOf(act, at, [...act.path, ...(act.about === undefined ? [] : [act.about])], act.ends))
     : Effect.succeed(undefined)
 
-const tell = (told: Pick<Act, "about"> | Pick<Act, "end">): Effect.Effect<void> =>
+const tell = (told: Pick<Act, "about"> | Pick<Act, "ends">): Effect.Effect<void> =>
   Effect.map(CurrentAct, (act) => void (act !== undefined && Object.assign(act, told)))
 
 /** Adds to what the path names: the id of what the act makes, or what else it is about. */
@@ -48,12 +48,16 @@ export const actsOn = (about: string) => tell({ about })
 export const workspaceNamed = (name: string): string => `workspace ${encodeURIComponent(name)}`
 
 /** Says how the act ends, where its action alone would be read as another end. */
-export const endsAs = (end: Mark) => tell({ end })
+export const endsAs = (...ends: ReadonlyArray<Mark>) => tell({ ends })
 
 /** Adds an entry to the caller's transaction, for a request that has one for each thing that it does. */
 export const record = Effect.fnUntraced(
-  function*(sql: SqlClient.SqlClient, object: ReadonlyArray<string>, end?: Mark): Effect.fn.Return<void, SqlError.SqlError> {
+  function*(
+    sql: SqlClient.SqlClient,
+    object: ReadonlyArray<string>,
+    ...ends: ReadonlyArray<Mark>
+  ): Effect.fn.Return<void, SqlError.SqlError> {
     const act = yield* CurrentAct
-    if (act !== undefined) yield* sql`INSERT INTO audit ${sql.insert(entryOf(act, yield* now, object, end))}`
+    if (act !== undefined) yield* sql`INSERT INTO audit ${sql.insert(entryOf(act, yield* now, object, ends))}`
   }
 )

@@ -8,6 +8,7 @@ import { harmless } from "../../core/text/sentence.ts"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, type WorkspaceName } from "../../schema/names.ts"
 import { conflict, invalid, type StoreFailure, unauthorized } from "../refused.ts"
+import { actsOn, endsAs } from "../store/act.ts"
 import { isAny, row, rows } from "../store/database.ts"
 import { now } from "../store/instants.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
@@ -135,6 +136,8 @@ const make = Effect.gen(function*() {
     }`
     yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${id}`
     yield* open(id)
+    yield* endsAs("by force")
+    if (lockHolder !== null && lockHolder !== person) yield* actsOn(lockHolder) // so that the trail of its run has it
   })
 
   const unlock = Effect.fn("StateLocks.unlock")(function*(workspaceId: string, lockId: string, by: By) {

@@ -8,6 +8,7 @@ import { type Obstacle, obstacleTo } from "../../core/state/state-succession.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId, Sha256, Timestamp, type WorkspaceName } from "../../schema/names.ts"
 import { conflict, invalid, orNotFound, Refused, type StoreFailure } from "../refused.ts"
+import { actsOn } from "../store/act.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { isAny, row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -160,6 +161,7 @@ const make = Effect.gen(function*() {
       FROM stateVersions`
       yield* sql`UPDATE workspaces SET stateVersionId = ${id} WHERE id = ${workspaceId}`
       yield* blobs.store(received)
+      yield* actsOn(id)
     }
   )
 

@@ -65,9 +65,12 @@ const checked = (settings: Partial<WorkspaceSettings>) =>
     ? Effect.fail(invalid("The working directory must be a path below the root of the configuration, without '..'."))
     : Effect.succeed(settings)
 
-/** Tells what is recorded of the request which pool it gives to the workspace. */
-const tellPool = ({ pool }: Partial<WorkspaceSettings>) =>
-  pool === undefined ? Effect.void : endsAs(pool === null ? "no pool" : `pool ${pool}`)
+/** Tells what is recorded of the request which pool it gives to the workspace, and whether runs apply by themselves from then on. */
+const tellSettings = ({ autoApply, pool }: Partial<WorkspaceSettings>) =>
+  endsAs(
+    ...(pool === undefined ? [] : [pool === null ? "no pool" as const : `pool ${pool}` as const]),
+    ...(autoApply === undefined ? [] : [autoApply ? "auto-apply" as const : "no auto-apply" as const])
+  )
 
 const otherSettings = ({ id, name }: Workspace) =>
   invalid(
@@ -108,7 +111,7 @@ const make = Effect.gen(function*() {
   const create = (name: WorkspaceName, settings: Partial<WorkspaceSettings>) =>
     ensure(name, settings).pipe(
       Effect.tap(({ id }) => actsOn(id)),
-      Effect.tap(tellPool(settings)),
+      Effect.tap(tellSettings(settings)),
       sql.withTransaction
     )
 
@@ -116,7 +119,7 @@ const make = Effect.gen(function*() {
     const changed = yield* checked(settings)
     if (Object.keys(changed).length > 0) yield* sql`UPDATE workspaces SET ${sql.update(changed)} WHERE id = ${id}`
     if (changed.pool !== undefined) yield* commits.news("assignments") // agents of the new pool may wait for its stages
-    yield* tellPool(changed)
+    yield* tellSettings(changed)
     return yield* get(id)
   }, sql.withTransaction)
 

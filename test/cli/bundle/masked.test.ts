@@ -34,10 +34,18 @@ describe("an object that is given to somebody else", () => {
     })
   })
 
-  it("has neither the copy that kubectl keeps of it nor the bookkeeping of the API server", () => {
-    const annotations = { "kubectl.kubernetes.io/last-applied-configuration": "{\"value\":\"hunter2\"}", team: "blue" }
+  it.each([
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "kapp.k14s.io/original",
+    "kapp.k14s.io/original-diff",
+    "objectset.rio.cattle.io/applied",
+    "banzaicloud.com/last-applied",
+    "kopf.zalando.org/last-handled-configuration"
+  ])("has neither the copy of it that is in %s nor the bookkeeping of the API server", (copy) => {
+    const annotations = { [copy]: "{\"value\":\"hunter2\"}", team: "blue", "kapp.k14s.io/identity": "v1;default/scalr.io/AgentTask/one" }
+    const { [copy]: _, ...left } = annotations
     expect(masked({ metadata: { name: "one", annotations, managedFields: [{ manager: "kubectl" }] } })).toEqual({
-      metadata: { name: "one", annotations: { team: "blue" } }
+      metadata: { name: "one", annotations: left }
     })
   })
 

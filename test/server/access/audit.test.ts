@@ -19,6 +19,7 @@ import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
 import {
   ada,
   agent,
+  applying,
   ask,
   directory,
   failed,
@@ -59,6 +60,7 @@ describe("the audit trail", () => {
       yield* applier.pushState({ version: 4, serial: 1, lineage: "l" }, "a", epoch)
       yield* applier.unlock("a")
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      const version = (yield* person(url).state("demo")).version.id
       const { workspaceId, configurationVersionId } = yield* Effect.map(ask(`${url}/api/v2/runs/${id}`, userToken), ({ json }) => ({
         workspaceId: json.data.relationships.workspace.data.id as string,
         configurationVersionId: json.data.relationships["configuration-version"].data.id as string
@@ -78,12 +80,12 @@ describe("the audit trail", () => {
         begun(plan, "PUT /api/task/v1/plan"),
         [`task ${plan}`, "PUT /api/task/v1/plan", ""],
         [`task ${plan}`, "POST /api/task/v1/result", ""],
-        ["user Ada Lovelace", "POST /api/v2/runs/:id/actions/apply", id],
+        ["user Ada Lovelace", "POST /api/v2/runs/:id/actions/apply", `${id}/${apply.planSha256}`],
         offered(apply.id),
         [pool, "POST /api/pool/v1/assignments/:id/acknowledge", apply.id],
         begun(apply.id, "POST /api/task/v1/state/lock"),
         [`task ${apply.id}`, "POST /api/task/v1/state/lock", ""],
-        [`task ${apply.id}`, "POST /api/task/v1/state", ""],
+        [`task ${apply.id}`, "POST /api/task/v1/state", version],
         [`task ${apply.id}`, "POST /api/task/v1/state/unlock", ""],
         [`task ${apply.id}`, "POST /api/task/v1/result", ""]
       ])
@@ -248,6 +250,35 @@ describe("the audit trail", () => {
       expect((yield* ask(address, userToken, "PUT", { ID: "a" })).status).toBe(200)
       expect((yield* trail(url)).filter(({ object }) => object === "ghost").map(({ action }) => action))
         .toEqual(["PUT /api/state/v1/workspaces/:name"])
+    }))
+
+  it.live("says of a lock that it was opened by force and which stage had it, also to the trail of its run, and nothing of an own or of none", () =>
+    Effect.gen(function*() {
+      const { address, applier, apply, url } = yield* applying
+      const byCommand = person(url).as("POST", statePath.unlock("demo"), { by: "me", lock: "a" })
+      const opened = ask(address, userToken, "DELETE", { ID: "a" })
+      yield* applier.lock("a")
+      yield* opened
+      for (const open of [opened, byCommand]) {
+        yield* ask(address, userToken, "PUT", { ID: "a" })
+        yield* open
+      }
+      yield* byCommand
+      const unlocks = (path: string) =>
+        Effect.map(
+          trailOf(url, path),
+          (entries) =>
+            entries.filter(({ action }) => /^DELETE|unlock/u.test(action)).map(({ action, object }) => [action, object]).toReversed()
+        )
+      const forced = ["DELETE /api/state/v1/workspaces/:name (by force)", `demo/${apply.id}`]
+      const command = "POST /api/agent-job/v1/workspaces/:name/state/unlock"
+      expect(yield* unlocks(auditPath.workspace("demo"))).toEqual([
+        forced,
+        ["DELETE /api/state/v1/workspaces/:name", "demo"],
+        [`${command} (by force)`, "demo"],
+        [command, "demo"]
+      ])
+      expect(yield* unlocks(auditPath.run(apply.id.slice(0, apply.id.indexOf("."))))).toEqual([forced])
     }))
 
   it.live("has a state that was refused and left as evidence", () =>

@@ -503,7 +503,8 @@ describe("a workspace", () => {
       const overwrites = { "setting-overwrites": { "execution-mode": true, "agent-pool": true } }
       expect((yield* me.as("PATCH", path, workspaceBody({ ...to("prod"), ...overwrites }))).json.data.attributes).toMatchObject(to("prod"))
       expect((yield* me.as("PATCH", path, workspaceBody({ "auto-apply": true }))).json.data.attributes).toMatchObject(to("prod"))
-      const { attributes, relationships } = (yield* me.as("PATCH", path, workspaceBody({ "execution-mode": "remote" }))).json.data
+      const alone = workspaceBody({ "execution-mode": "remote", "auto-apply": false })
+      const { attributes, relationships } = (yield* me.as("PATCH", path, alone)).json.data
       expect([attributes["execution-mode"], attributes["agent-pool-id"], relationships["agent-pool"].data]).toEqual(["remote", null, null])
       yield* dev.acquire()
       const listed = (yield* me.as("GET", `${tfePath.agentPools("default")}?q=de`)).json
@@ -513,8 +514,8 @@ describe("a workspace", () => {
       expect((yield* me.as("POST", tfePath.agentPools("default"), {})).status).toBe(422)
       const { entries } = (yield* person(url).as("GET", auditPath.workspace("shop"))).json
       expect(entries.map(({ action }: { readonly action: string }) => action)).toEqual([
-        "PATCH /api/v2/workspaces/:id (no pool)",
-        "PATCH /api/v2/workspaces/:id",
+        "PATCH /api/v2/workspaces/:id (no pool, no auto-apply)",
+        "PATCH /api/v2/workspaces/:id (auto-apply)",
         "PATCH /api/v2/workspaces/:id (pool prod)",
         "POST /api/v2/organizations/:organization/workspaces (pool dev)"
       ])
