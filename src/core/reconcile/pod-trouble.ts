@@ -163,9 +163,9 @@ export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<
 /** Reports whether the start waits for room in a quota, or for a webhook to answer. That is no failed start, because others end the wait. */
 export const waitsForOthers = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ passes }) => passes === true)
 
-/** Reports whether the Pod waits for a node that can take it, or for a volume of it to leave another node. */
+/** Reports whether the Pod waits for a node, also if the scheduler does not say why, or for a volume of it to leave another node. */
 export const waitsForNode = ({ job, pod, warning }: StartSeen): boolean =>
-  Option.exists(pod, ({ isSetUp, unschedulable }) => unschedulable !== "" || (!isSetUp && Option.exists(warning, isElsewhere))) &&
+  Option.exists(pod, ({ isSetUp, node }) => node === "" || (!isSetUp && Option.exists(warning, isElsewhere))) &&
   !Option.exists(job, ({ deleting }) => deleting)
 
 /** Returns how long a start may take: longer while its Pod waits for a node, because an autoscaler may be about to add one. */
@@ -285,12 +285,15 @@ export const foreignTurn = (pod: PodSeen): Option.Option<string> =>
     ({ name, until }) => `container ${name}, which the values or a webhook added, to ${until}`
   )
 
+/** What to look at where a Pod has no node: while the scheduler waits for a volume that is to be made, the Pod does not show that. */
+export const lookForNode =
+  "see whether its volume claims are bound (kubectl get pvc, and their events), and whether the scheduler is up"
+
 /** Names the node: if it fell silent before its Pod was ready, the Pod does not show that. */
 const notTakenInTime = (pod: Option.Option<PodSeen>): string => {
-  if (Option.isNone(pod) || pod.value.node === "") {
-    return "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
-  }
+  if (Option.isNone(pod)) return "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job may say why."
   const { name, node } = pod.value
+  if (node === "") return `Pod ${name} has had no node in all its time to start; ${lookForNode}.`
   const turn = foreignTurn(pod.value)
   if (Option.isSome(turn)) {
     return `Pod ${name} did not start within task.startupTimeoutSeconds, because it waits for ${turn.value}; see the log of that container.`

@@ -51,7 +51,7 @@ const howItEnded = {
     "The runner image has no such engine, or one that cannot start, as the message says; use an image in which tofu or terraform runs.",
   ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",
   StartupTimeout:
-    "The Pod did not start in time (task.startupTimeoutSeconds; if no node could take it, or another node still had a volume of it, as long as Unschedulable says); the message says what it waited for.",
+    "The Pod did not start in time (task.startupTimeoutSeconds; if it had no node, or another node still had a volume of it, as long as Unschedulable says); the message says what it waited for.",
   DeadlineExceeded:
     "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds allows, and was interrupted; raise the limit that it reached.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",

@@ -366,7 +366,10 @@ describe("endOfStart", () => {
     expect(endOfStart({ job: Option.map(job, (_) => ({ ..._, state })), pod, warning }).reason).toBe(reason)
   })
   it.each([
-    ["", /^The worker did not take the task .* the events of its Job and Pod may say why\.$/u],
+    [
+      "",
+      /^Pod pod has had no node in all its time to start; see whether its volume claims are bound \(kubectl get pvc, and their events\), and/u
+    ],
     ["node", /^The worker in Pod pod did not take the task .* see whether node node answers,/u]
   ])(
     "names the node, if the Pod has one: %j",
