@@ -52,6 +52,9 @@ const whereToMake = (words: string): string => {
   }`
 }
 
+/** Reports whether the container ended unseen, since its node or container runtime did: containerd says this of it when it is back. */
+const isStartedAnew = ({ exitCode, reason }: ContainerSeen): boolean => reason === "Unknown" && Option.contains(exitCode, 255)
+
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): Trouble | undefined => {
   const say = (what: string): string => `Container ${name} ${what}: ${whereToMake(inLine(seen.message)) || seen.reason}`
   if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
@@ -65,7 +68,7 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): Trouble | un
     if (reason === "CrashLoopBackOff") return trouble("InvalidConfiguration", say("ends as soon as it starts"))
   }
   const code = Option.getOrElse(seen.exitCode, () => 0)
-  if (name === "runner" || name === "worker" || code === 0) return undefined
+  if (name === "runner" || name === "worker" || code === 0 || isStartedAnew(seen)) return undefined
   const reason = name === "install" && code === diskFullExitCode ? "DiskFull" : "InvalidConfiguration"
   return trouble(reason, say(`failed with exit code ${code}`), true)
 }
@@ -204,6 +207,12 @@ export const nodeToAsk = (pod: PodSeen): string => isOrphan(pod) ? "" : pod.node
 
 const isNodeLost = (pod: PodSeen): boolean => isOrphan(pod) || (pod.phase === "Failed" && pod.reason === "" && isSeenRunning(pod))
 
+/** Reports whether the worker, or what was to end before it began, ended with its node. A worker that has ended by itself knows why. */
+const isEndOfNode = (pod: PodSeen): boolean =>
+  pod.phase === "Failed" && (Option.exists(pod.worker, (_) => _.state === "terminated")
+    ? Option.exists(pod.worker, isStartedAnew)
+    : containers(pod).some(([, seen]) => isStartedAnew(seen)))
+
 const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
   Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")
 
@@ -250,6 +259,9 @@ export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>):
   if (wasOutOfMemory(runner)) {
     return { reason: "OutOfMemory", message: `The runner of Pod ${name} ran out of memory; raise task.runner.resources.limits.memory.` }
   }
+  if (isEndOfNode(pod.value)) {
+    return { reason: "NodeLost", message: `Node ${node}, or its container runtime, was started anew under Pod ${name}.` }
+  }
   if (isNodeLost(pod.value)) return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
   if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${inLine(disruption)}` }
   if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
@@ -286,8 +298,7 @@ export const foreignTurn = (pod: PodSeen): Option.Option<string> =>
   )
 
 /** What to look at where a Pod has no node: while the scheduler waits for a volume that is to be made, the Pod does not show that. */
-export const lookForNode =
-  "see whether its volume claims are bound (kubectl get pvc, and their events), and whether the scheduler is up"
+export const lookForNode = "see whether its volume claims are bound (kubectl get pvc, and their events), and whether the scheduler is up"
 
 /** Names the node: if it fell silent before its Pod was ready, the Pod does not show that. */
 const notTakenInTime = (pod: Option.Option<PodSeen>): string => {

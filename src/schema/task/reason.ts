@@ -60,7 +60,7 @@ const howItEnded = {
   Evicted:
     "The Pod was evicted, deleted, refused by its node, or had to leave it; the message says whether anything was run. If the Pod's events name a limit of its disk, raise that, as for DiskFull. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
   NodeLost:
-    "The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run.",
+    "The Pod is gone, most often with its node, or its node was started anew, and the stage left no result; after an apply or destroy, look at the state before the next run.",
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",
   TokenRefused:
     "The server refused the token of this stage: it is over, or another task has it; see agent-job get RUN, and start a new run if you still need one.",
