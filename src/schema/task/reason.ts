@@ -56,7 +56,7 @@ const howItEnded = {
     "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds allows, and was interrupted; raise the limit that it reached.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",
   DiskFull:
-    "A disk is full; the message says which, or what the engine said of it. If it is the Pod's own, raise persistence.emptyDir.sizeLimit, or the limit of its containers that the message names; if it is a volume claim, make that larger.",
+    "A disk is full; the message says which, or what the engine said of it. If it is that of the node, let tasks request ephemeral-storage, or give their nodes larger disks; if the Pod was over a limit, raise the one that the message names; if it is a volume claim, make that larger.",
   Evicted:
     "The Pod was evicted, deleted, refused by its node, or had to leave it; the message says whether anything was run. If the Pod's events name a limit of its disk, raise that, as for DiskFull. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
   NodeLost:
