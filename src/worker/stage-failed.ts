@@ -34,7 +34,9 @@ const full = (message: string) => new StageFailed({ reason: "DiskFull", message 
 /** Returns the failure of a read or write: the disk is full, or the Pod is not as it should be. `what` names the file for a person. */
 export const fileTrouble = (what: string) => (cause: unknown): StageFailed =>
   isFull(cause)
-    ? full(`The Pod's volume was full when the worker wrote ${what}; raise persistence.emptyDir.sizeLimit.`)
+    ? full(
+      `The disk of the Pod's node was full when the worker wrote ${what}; let tasks request ephemeral-storage, or give their nodes larger disks.`
+    )
     : unusable(what, cause)
 
 /** Returns the failure of a read or write on a volume that is not the Pod's own; `remedy` is what helps when that volume is full. */

@@ -21,7 +21,12 @@ const containerFacts = (name: string, template: V1PodTemplateSpec | undefined) =
   }
 }
 
-const ours = ["kubectl.kubernetes.io/default-container", "cluster-autoscaler.kubernetes.io/safe-to-evict", "karpenter.sh/do-not-disrupt"]
+const ours = [
+  "kubectl.kubernetes.io/default-container",
+  "cluster-autoscaler.kubernetes.io/safe-to-evict",
+  "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes",
+  "karpenter.sh/do-not-disrupt"
+]
 
 const podFacts = (template: V1PodTemplateSpec | undefined) => ({
   annotations: Object.fromEntries(Object.entries(template?.metadata?.annotations ?? {}).filter(([key]) => !ours.includes(key))),

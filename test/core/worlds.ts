@@ -358,7 +358,7 @@ const pod = ({ kept, lastWords, pod, runner, worker }: Seed): Option.Option<PodS
     uid: Uid.make("pod-uid"),
     owner: Option.some(Uid.make("job-uid")),
     createdAt: noon,
-    node: "node",
+    node: pod === "unschedulable" ? "" : "node",
     account: "agent-job-task",
     phase: pod === "silent" || pod === "unschedulable"
       ? "Pending"

@@ -3,6 +3,8 @@ import { expect, it } from "@effect/vitest"
 import type { V1Container, V1ResourceQuota } from "@kubernetes/client-node"
 import { readFileSync } from "node:fs"
 import { parse } from "yaml"
+import { deployment } from "../../src/core/manifest/installation/deployment.ts"
+import { server } from "../../src/core/manifest/installation/server.ts"
 import { job } from "../../src/core/manifest/job.ts"
 import { quota } from "../../src/generate/components/quota.ts"
 import { installationOf } from "../../src/generate/files/installation.ts"
@@ -53,4 +55,21 @@ it("shows a patch by which the quota has room for these requests of all the task
     expect(amountOf(value)).toBeGreaterThanOrEqual(needed)
     expect(amountOf(value)).toBeLessThan(2 * needed)
   }
+})
+
+it("shows a patch that gives controller and server the priority of tasks", () => {
+  const { patches: [shownPatch] } = shown("priorityClassName") as {
+    readonly patches: ReadonlyArray<{ readonly target: Readonly<Record<"kind" | "name", string>>; readonly patch: string }>
+  }
+  const config = installationOf(quota.layer ?? {})
+  for (
+    const { kind = "", metadata } of [deployment(config), ...server(config)].filter(({ kind }) =>
+      /Deployment|StatefulSet/u.test(kind ?? "")
+    )
+  ) {
+    expect(kind).toMatch(new RegExp(`^(?:${shownPatch?.target.kind})$`, "u"))
+    expect(metadata?.name).toMatch(new RegExp(`^(?:${shownPatch?.target.name})$`, "u"))
+  }
+  const value = job(taskOf(), config, 0).spec?.template.spec?.priorityClassName
+  expect(parse(shownPatch?.patch ?? "")).toEqual([{ op: "add", path: "/spec/template/spec/priorityClassName", value }])
 })

@@ -114,7 +114,7 @@ describe.concurrent("an AgentTask whose configuration", () => {
     assert.strictEqual(run.stages[1]?.result?.reason, "DiskFull")
     assert.match(
       run.failure ?? "",
-      /^tofu apply ran out of disk space: .+; if it was the Pod's volume, raise persistence\.emptyDir\.sizeLimit\. Look at the state before the next run\.$/u
+      /^tofu apply ran out of disk space: .+; if it was the Pod's volume, let tasks request ephemeral-storage, or give their nodes larger disks\. Look at the state before the next run\.$/u
     )
     assert.include(told, run.failure ?? "")
   })

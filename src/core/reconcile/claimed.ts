@@ -7,7 +7,7 @@ import { doubts, isFailure } from "../../schema/task/reason.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { PodSeen, Seen } from "../task/observed.ts"
 import { finished, running } from "../task/status.ts"
-import { type End, endOf } from "./pod-trouble.ts"
+import { type End, endOf, startTrouble } from "./pod-trouble.ts"
 import {
   andThen,
   deleteJob,
@@ -64,17 +64,17 @@ export const stall: RespondTo<PodSeen> = (s, { node }) =>
     troubleAgainMillis
   )
 
-/** Does not call the task stalled: where a kubelet's probe never reaches a worker, as behind some meshes, its stage goes on all the same. */
-export const doubt: RespondTo<PodSeen> = (s, { name, node }) =>
-  later(
-    underWay(s, {
-      phase: "Running",
-      reason: "PodNotReady",
-      message:
-        `Pod ${name} has not been ready for two minutes: node ${node} died, or a container is started again, or the kubelet's probe does not reach the worker. The stage may still be running there, so the task keeps its place and its workspace; check the node and the Pod, and delete the Node object only if the machine is off.`
-    }),
-    troubleAgainMillis
-  )
+/**
+ * Says first what the Pod itself says, as of an image that the runner lacks. Does not call the task stalled: where a kubelet's probe never
+ * reaches a worker, as behind some meshes, its stage goes on all the same.
+ */
+export const doubt: RespondTo<PodSeen> = (s, pod) => {
+  const { name, node } = pod
+  const words =
+    `Pod ${name} has not been ready for two minutes: node ${node} died, or a container is started again, or the kubelet's probe does not reach the worker. The stage may still be running there, so the task keeps its place and its workspace; check the node and the Pod, and delete the Node object only if the machine is off.`
+  const message = Option.match(startTrouble(pod), { onNone: () => words, onSome: (told) => andThen(told.message, words) })
+  return later(underWay(s, { phase: "Running", reason: "PodNotReady", message }), troubleAgainMillis)
+}
 
 /**
  * Ends a Pod whose worker is over and that another container keeps from its end. The pool hears it as a doubt, since the stage is not over

@@ -51,6 +51,9 @@ const whereToMake = (words: string): string => {
   }`
 }
 
+/** Reports whether the container ended unseen, since its node or container runtime did: containerd says this of it when it is back. */
+const isStartedAnew = ({ exitCode, reason }: ContainerSeen): boolean => reason === "Unknown" && Option.contains(exitCode, 255)
+
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): Trouble | undefined => {
   const say = (what: string): string => `Container ${name} ${what}: ${whereToMake(inLine(seen.message)) || seen.reason}`
   if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
@@ -64,7 +67,7 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): Trouble | un
     if (reason === "CrashLoopBackOff") return trouble("InvalidConfiguration", say("ends as soon as it starts"))
   }
   const code = Option.getOrElse(seen.exitCode, () => 0)
-  if (name === "runner" || name === "worker" || code === 0) return undefined
+  if (name === "runner" || name === "worker" || code === 0 || isStartedAnew(seen)) return undefined
   const reason = name === "install" && code === diskFullExitCode ? "DiskFull" : "InvalidConfiguration"
   return trouble(reason, say(`failed with exit code ${code}`), true)
 }
@@ -170,12 +173,14 @@ export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<
 /** Reports whether the start waits for room in a quota, or for a webhook to answer. That is no failed start, because others end the wait. */
 export const waitsForOthers = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ passes }) => passes === true)
 
-/** Reports whether the Pod waits for a node that can take it, for a volume of it to leave another node, or for its token. */
+/**
+ * Reports whether the Pod waits for a node, also if the scheduler does not say why, for a volume of it to leave another node, or for its
+ * token.
+ */
 export const waitsForNode = ({ job, pod, warning }: StartSeen): boolean =>
   Option.exists(
     pod,
-    ({ isSetUp, unschedulable }) =>
-      unschedulable !== "" || (!isSetUp && Option.exists(warning, (told) => isElsewhere(told) || lacksToken(told)))
+    ({ isSetUp, node }) => node === "" || (!isSetUp && Option.exists(warning, (told) => isElsewhere(told) || lacksToken(told)))
   ) &&
   !Option.exists(job, ({ deleting }) => deleting)
 
@@ -214,6 +219,12 @@ export const isEndSeen = (pod: PodSeen): boolean =>
 export const nodeToAsk = (pod: PodSeen): string => isOrphan(pod) ? "" : pod.node
 
 const isNodeLost = (pod: PodSeen): boolean => isOrphan(pod) || (pod.phase === "Failed" && pod.reason === "" && isSeenRunning(pod))
+
+/** Reports whether the worker, or what was to end before it began, ended with its node. A worker that has ended by itself knows why. */
+const isEndOfNode = (pod: PodSeen): boolean =>
+  pod.phase === "Failed" && (Option.exists(pod.worker, (_) => _.state === "terminated")
+    ? Option.exists(pod.worker, isStartedAnew)
+    : containers(pod).some(([, seen]) => isStartedAnew(seen)))
 
 const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
   Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")
@@ -261,6 +272,9 @@ export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>):
   if (wasOutOfMemory(runner)) {
     return { reason: "OutOfMemory", message: `The runner of Pod ${name} ran out of memory; raise task.runner.resources.limits.memory.` }
   }
+  if (isEndOfNode(pod.value)) {
+    return { reason: "NodeLost", message: `Node ${node}, or its container runtime, was started anew under Pod ${name}.` }
+  }
   if (isNodeLost(pod.value)) return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
   if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${inLine(disruption)}` }
   if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
@@ -296,12 +310,14 @@ export const foreignTurn = (pod: PodSeen): Option.Option<string> =>
     ({ name, until }) => `container ${name}, which the values or a webhook added, to ${until}`
   )
 
+/** What to look at where a Pod has no node: while the scheduler waits for a volume that is to be made, the Pod does not show that. */
+export const lookForNode = "see whether its volume claims are bound (kubectl get pvc, and their events), and whether the scheduler is up"
+
 /** Names the node: if it fell silent before its Pod was ready, the Pod does not show that. */
 const notTakenInTime = (pod: Option.Option<PodSeen>): string => {
-  if (Option.isNone(pod) || pod.value.node === "") {
-    return "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
-  }
+  if (Option.isNone(pod)) return "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job may say why."
   const { name, node } = pod.value
+  if (node === "") return `Pod ${name} has had no node in all its time to start; ${lookForNode}.`
   const turn = foreignTurn(pod.value)
   if (Option.isSome(turn)) {
     return `Pod ${name} did not start within task.startupTimeoutSeconds, because it waits for ${turn.value}; see the log of that container.`

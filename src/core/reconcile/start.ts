@@ -10,6 +10,7 @@ import {
   failureReasonOf,
   type JobSeen,
   type JobWatched,
+  type PodSeen,
   type Refusal,
   type RefusalForGood,
   type Seen,
@@ -31,7 +32,7 @@ import {
   quotaPatienceMillis,
   withGivenUp
 } from "./launches.ts"
-import { endOfStart, foreignTurn, longestStartMillis, nextToStart, troubleOfStart, waitsForOthers } from "./pod-trouble.ts"
+import { endOfStart, foreignTurn, longestStartMillis, lookForNode, nextToStart, troubleOfStart, waitsForOthers } from "./pod-trouble.ts"
 import {
   andThen,
   deleteJob,
@@ -179,24 +180,29 @@ const jobGoing = ({ pod }: Seen, { name }: JobWatched): News =>
     }.`
   )
 
-/** Returns that the Pod starts, and once that takes long also where, which stays said: another controller's clock may differ. */
-const podStarting = (s: Seen, job: JobWatched): News => {
-  const onNode = Option.map(
-    Option.filter(s.pod, ({ node }) => node !== ""),
-    (pod) => {
-      const next = Option.match(foreignTurn(pod), {
-        onNone: () =>
-          Option.match(nextToStart(pod), {
-            onNone: () => "",
-            onSome: (container) => `, which may still be pulling the image of container ${container}`
-          }),
-        onSome: (turn) => ` and waits for ${turn}`
-      })
-      return jobMade(s, `its Pod ${pod.name} is starting on node ${pod.node}${next}`)
-    }
-  )
-  return Option.getOrElse(Option.filter(onNode, (told) => sameNews(s, told) || jobAgeMillis(job, s.now) >= slowMillis), () => jobMade(s))
+/** Returns where the Pod starts, and which container is to start next, or what to look at if it has no node. */
+const whereItStarts = (pod: PodSeen): string => {
+  if (pod.node === "") return `its Pod has no node yet; ${lookForNode}`
+  const next = Option.match(foreignTurn(pod), {
+    onNone: () =>
+      Option.match(nextToStart(pod), {
+        onNone: () => "",
+        onSome: (container) => `, which may still be pulling the image of container ${container}`
+      }),
+    onSome: (turn) => ` and waits for ${turn}`
+  })
+  return `its Pod ${pod.name} is starting on node ${pod.node}${next}`
 }
+
+/** Returns that the Pod starts, and once that takes long also where, which stays said: another controller's clock may differ. */
+const podStarting = (s: Seen, job: JobWatched): News =>
+  Option.match(s.pod, {
+    onNone: () => jobMade(s),
+    onSome: (pod) => {
+      const told = jobMade(s, whereItStarts(pod))
+      return sameNews(s, told) || jobAgeMillis(job, s.now) >= slowMillis ? told : jobMade(s)
+    }
+  })
 
 /** Returns what the start waits for, or that the Pod starts if nothing is known to keep it. */
 const startNews = (s: Seen, job: JobWatched): News =>

@@ -181,7 +181,9 @@ export const commandFailure = (
       if (diskTrouble.test(log)) {
         return Option.some({
           reason: "DiskFull",
-          message: `${name} ran out of disk space${because(log)}; if it was the Pod's volume, raise persistence.emptyDir.sizeLimit.${next}`,
+          message: `${name} ran out of disk space${
+            because(log)
+          }; if it was the Pod's volume, let tasks request ephemeral-storage, or give their nodes larger disks.${next}`,
           exitCode: end.code
         })
       }

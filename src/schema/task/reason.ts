@@ -51,16 +51,16 @@ const howItEnded = {
     "The runner image has no such engine, or one that cannot start, as the message says; use an image in which tofu or terraform runs.",
   ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",
   StartupTimeout:
-    "The Pod did not start in time (task.startupTimeoutSeconds; if no node could take it, another node still had a volume of it, or the token of its run's stage was missing, as long as Unschedulable says); the message says what it waited for.",
+    "The Pod did not start in time (task.startupTimeoutSeconds; if it had no node, another node still had a volume of it, or the token of its run's stage was missing, as long as Unschedulable says); the message says what it waited for.",
   DeadlineExceeded:
     "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds allows, and was interrupted; raise the limit that it reached.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",
   DiskFull:
-    "A disk is full; the message says which, or what the engine said of it. If it is the Pod's own, raise persistence.emptyDir.sizeLimit, or the limit of its containers that the message names; if it is a volume claim, make that larger.",
+    "A disk is full; the message says which, or what the engine said of it. If it is that of the node, let tasks request ephemeral-storage, or give their nodes larger disks; if the Pod was over a limit, raise the one that the message names; if it is a volume claim, make that larger.",
   Evicted:
     "The Pod was evicted, deleted, refused by its node, or had to leave it; the message says whether anything was run. If the Pod's events name a limit of its disk, raise that, as for DiskFull. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
   NodeLost:
-    "The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run.",
+    "The Pod is gone, most often with its node, or its node was started anew, and the stage left no result; after an apply or destroy, look at the state before the next run.",
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",
   TokenRefused:
     "The server refused the token of this stage: it is over, or another task has it; see agent-job get RUN, and start a new run if you still need one.",

@@ -60,14 +60,14 @@ describe("why a run failed", () => {
             stage({
               reason: "NodeLost",
               message:
-                "The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run."
+                "The Pod is gone, most often with its node, or its node was started anew, and the stage left no result; after an apply or destroy, look at the state before the next run."
             })
           ]
         }),
         "plan"
       )
     ).toBe(
-      "The plan of run-a1 failed: The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run."
+      "The plan of run-a1 failed: The Pod is gone, most often with its node, or its node was started anew, and the stage left no result; after an apply or destroy, look at the state before the next run."
     ))
   it("names what it left in the world", () =>
     expect(

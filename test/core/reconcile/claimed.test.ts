@@ -94,6 +94,16 @@ describe("plan, of a task that is claimed", () => {
     expect(plan(policyOf(whole), back, noon).status.reason).toBe("Claimed") // its kubelet answers again, and has not asked the worker yet
   })
 
+  it("says first what the Pod says of its runner, where that is why it is not ready", () => {
+    const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "unready", worker: "running", unreadySeconds: 120 }
+    expect(planned({ ...whole, runner: "ImagePullBackOff" }).status).toMatchObject({
+      reason: "PodNotReady",
+      message: expect.stringMatching(
+        /^Container runner cannot get its image yet; check its name, tag and pull secrets: ImagePullBackOff\. Pod pod has not been ready/u
+      )
+    })
+  })
+
   it("ends a Pod that another container keeps once its worker has died, and calls the task lost for that once its engine is over", () => {
     const whole: Seed = { ...plainSeed, ...kept, pool: true, holder: "mine" }
     const decide = (world: Observed) => plan(policyOf(whole), world, noon)

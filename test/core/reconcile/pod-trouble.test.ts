@@ -392,12 +392,26 @@ describe("endOfStart", () => {
     expect(endOfStart({ job: Option.map(job, (_) => ({ ..._, state })), pod, warning }).reason).toBe(reason)
   })
   it.each([
-    ["", /^The worker did not take the task .* the events of its Job and Pod may say why\.$/u],
+    [
+      "",
+      /^Pod pod has had no node in all its time to start; see whether its volume claims are bound \(kubectl get pvc, and their events\), and/u
+    ],
     ["node", /^The worker in Pod pod did not take the task .* see whether node node answers,/u]
   ])(
     "names the node, if the Pod has one: %j",
     (node, says) => expect(endOfStart({ job, pod: Option.some({ ...healthy, node }), warning: Option.none() }).message).toMatch(says)
   )
+  it.each<readonly [name: string, more: Partial<PodSeen>]>([
+    ["install", { install: ended("Unknown", 255) }],
+    ["one of a webhook", { others: [["vault-agent-init", Option.getOrThrow(ended("Unknown", 255))]] }]
+  ])("is blamed on a node that was started anew under an init container, and not on that: %s", (_name, more) => {
+    const unbegun: PodSeen = { ...healthy, worker: waiting("PodInitializing"), runner: waiting("PodInitializing"), ...more }
+    expect(startTrouble(unbegun)).toEqual(Option.none())
+    expect(endOfStart({ job, pod: Option.some({ ...unbegun, phase: "Failed" }), warning: Option.none() })).toEqual({
+      reason: "NodeLost",
+      message: "Node node, or its container runtime, was started anew under Pod pod."
+    })
+  })
   it("is not blamed on who suspended a Job that is over", () => {
     const over = Option.map(job, (_) => ({ ..._, state: "failed" as const, suspended: true }))
     expect(troubleOfStart({ job: over, pod: Option.none(), warning: Option.none() })).toEqual(Option.none())
@@ -501,6 +515,16 @@ describe("endOf", () => {
       given: "a Pod that its kubelet gave up, whatever was last seen of its worker",
       pod: { phase: "Failed" as const, deleting: true, reason: "Terminated" },
       reason: "Evicted"
+    },
+    {
+      given: "a node that was started anew under its worker",
+      pod: { phase: "Failed" as const, worker: ended("Unknown", 255), runner: ended("Unknown", 255) },
+      reason: "NodeLost"
+    },
+    {
+      given: "a worker whose node was started anew after its own end",
+      pod: { phase: "Failed" as const, worker: ended("Error", 1), runner: ended("Unknown", 255) },
+      reason: "Lost"
     },
     { given: "a worker out of memory", pod: { worker: ended("OOMKilled", 137) }, reason: "OutOfMemory" },
     {

@@ -73,6 +73,22 @@ describe("plan, of a start", () => {
     expect(plan(policyOf(whole), going, noon).situation).toBe("its Job is deleted, and does not go")
   })
 
+  it.each<readonly [jobAgeSeconds: Seed["jobAgeSeconds"], says: string]>([
+    [10, "its Pod is starting."],
+    [
+      179,
+      "its Pod has no node yet; see whether its volume claims are bound (kubectl get pvc, and their events), and whether the scheduler is up."
+    ],
+    [
+      180,
+      "its Pod has no node yet; see whether its volume claims are bound (kubectl get pvc, and their events), and whether the scheduler is up."
+    ]
+  ])("gives a Pod without a node of which the scheduler says nothing that time too: after %i s it says %s", (jobAgeSeconds, says) => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active", pod: "Pending", jobAgeSeconds }
+    const { status } = plan(policyOf(whole), withPod(worldOf(whole), { node: "" }), noon)
+    expect(status).toMatchObject({ phase: "Starting", reason: "JobCreated", message: `Job agent-job-task was created; ${says}` })
+  })
+
   it("goes on with a Pod that a quota has room for by now, and looks at it as seldom as at any other", () => {
     const seed: Seed = { ...plainSeed, life: "starting", job: "active", pod: "Pending", hadPod: true, warning: "quota", jobAgeSeconds: 179 }
     expect(plan(policyOf(seed), worldOf(seed), noon)).toMatchObject({

@@ -175,7 +175,8 @@ describe("commandFailure", () => {
       end: exited(1),
       log: "Error: write plan.tfplan: no space left on device\n",
       reason: "DiskFull",
-      says: "tofu plan ran out of disk space: write plan.tfplan: no space left on device; if it was the Pod's volume, raise"
+      says:
+        "tofu plan ran out of disk space: write plan.tfplan: no space left on device; if it was the Pod's volume, let tasks request ephemeral-storage,"
     },
     {
       given: "a full quota of a disk",
@@ -183,7 +184,8 @@ describe("commandFailure", () => {
       end: exited(1),
       log: "Error: write plan.tfplan: Disk quota exceeded\n",
       reason: "DiskFull",
-      says: "tofu plan ran out of disk space: write plan.tfplan: Disk quota exceeded; if it was the Pod's volume, raise"
+      says:
+        "tofu plan ran out of disk space: write plan.tfplan: Disk quota exceeded; if it was the Pod's volume, let tasks request ephemeral-storage,"
     },
     {
       given: "a full disk in init",

@@ -168,7 +168,8 @@ describe("a command of the engine", () => {
 })
 
 describe("a command that cannot be put where the runner finds it", () => {
-  const full = "The Pod's volume was full when the worker wrote a command for the runner; raise persistence.emptyDir.sizeLimit."
+  const full =
+    "The disk of the Pod's node was full when the worker wrote a command for the runner; let tasks request ephemeral-storage, or give their nodes larger disks."
 
   it.effect.each([
     { code: "ENOSPC", reason: "DiskFull", says: full },

@@ -188,7 +188,7 @@ describe("an entry that cannot be written", () => {
     ["EEXIST", "InvalidArchive", "which is there twice or lies below a file or link; remove it"],
     ["ENOTDIR", "InvalidArchive", "which is there twice or lies below a file or link; remove it"],
     ["ENAMETOOLONG", "InvalidArchive", "whose name is too long for the volume of the Pod; shorten it"],
-    ["ENOSPC", "DiskFull", "The Pod's volume was full when the worker wrote"]
+    ["ENOSPC", "DiskFull", "The disk of the Pod's node was full when the worker wrote"]
   ])("is told by its cause: %s", (code, reason, says) => {
     const failure = entryTrouble("modules/net/main.tf")(Object.assign(new Error("no"), { code }))
     expect(failure).toMatchObject({ reason, message: expect.stringContaining(says) })

@@ -198,7 +198,8 @@ describe("a packed tree", () => {
       change: ({ archive }: Tree) => symlinkSync("/dev/full", archive),
       failure: {
         reason: "DiskFull",
-        message: "The Pod's volume was full when the worker wrote the files; raise persistence.emptyDir.sizeLimit."
+        message:
+          "The disk of the Pod's node was full when the worker wrote the files; let tasks request ephemeral-storage, or give their nodes larger disks."
       }
     }
   ])("is refused, and leaves no archive, when $given", ({ change, failure }) =>

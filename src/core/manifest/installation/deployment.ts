@@ -37,7 +37,11 @@ const mounts = (config: ResolvedConfig): Array<V1VolumeMount> => [
 
 export const deployment = (config: ResolvedConfig): V1Deployment => {
   const { container, pod } = config.controller
-  const annotations = { ...pod.annotations, ...trustChecksum(config) }
+  const annotations = {
+    "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": "data", // without this, that never removes the Pod's node
+    ...pod.annotations,
+    ...trustChecksum(config)
+  }
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
@@ -47,10 +51,7 @@ export const deployment = (config: ResolvedConfig): V1Deployment => {
       selector: { matchLabels: selectorLabels(config, "controller") },
       strategy: { type: "RollingUpdate" },
       template: {
-        metadata: {
-          labels: { ...pod.labels, ...labels(config, "controller") },
-          ...(Object.keys(annotations).length > 0 && { annotations })
-        },
+        metadata: { labels: { ...pod.labels, ...labels(config, "controller") }, annotations },
         spec: {
           ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
           serviceAccountName: config.account.name,

@@ -79,7 +79,8 @@ const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
       template: {
         metadata: {
           labels: { ...own.pod.labels, ...labels(config, "server") },
-          ...(Object.keys(own.pod.annotations).length > 0 && { annotations: own.pod.annotations })
+          // without this, cluster-autoscaler never removes the Pod's node
+          annotations: { "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": "tmp", ...own.pod.annotations }
         },
         spec: {
           ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),

@@ -10,18 +10,31 @@ const podOf = (values: object): V1PodTemplateSpec | undefined => statefulSetOf(v
 
 const controllersPod = (values: object): V1PodTemplateSpec | undefined => deployment(configOf(values)).spec?.template
 
+const localVolumes = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+
 /** Returns what the values for every Pod and every container come to in a Pod. */
 const given = (pod: V1PodTemplateSpec | undefined) => {
-  const { labels, ...metadata } = pod?.metadata ?? {}
+  const { annotations: { [localVolumes]: _, ...annotations } = {}, labels, ...metadata } = pod?.metadata ?? {}
   const { envFrom, env = [] } = pod?.spec?.containers[0] ?? {}
   return {
     ...metadata,
+    annotations,
     team: labels?.["team"],
     pullSecrets: pod?.spec?.imagePullSecrets,
     envFrom,
     env: env.filter(({ name, value }) => value !== undefined && !name.startsWith("AGENT_JOB_"))
   }
 }
+
+describe.each([["controller", controllersPod], ["server", podOf]] as const)("the %s's Pod", (_name, pod) => {
+  it("lets cluster-autoscaler remove its node, by the names of all its volumes there, unless the values say otherwise", () => {
+    const { metadata, spec } = pod({}) ?? {}
+    const local = spec?.volumes?.filter(({ emptyDir, hostPath }) => emptyDir !== undefined || hostPath !== undefined)
+    expect(metadata?.annotations?.[localVolumes]).toBe(local?.map(({ name }) => name).join(","))
+    const kept = pod({ global: { podAnnotations: { [localVolumes]: "none" } } })
+    expect(kept?.metadata?.annotations?.[localVolumes]).toBe("none")
+  })
+})
 
 describe("the server's Pod", () => {
   it("gets what the values give every Pod and every container, as the controller's does", () => {
