@@ -8,6 +8,7 @@ import { Tokens } from "../../../src/server/access/tokens.ts"
 import { Blobs } from "../../../src/server/store/blobs.ts"
 import { sealed } from "../../../src/worker/state/stranded-states.ts"
 import { agent, directory, failed, person, planWith, serveOpenly, state, succeeded, withChanges, worker } from "../live-server.ts"
+import { entry } from "../run/applying.ts"
 
 const bytes = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
 /** A state that is nested too deep to be parsed. */
@@ -105,6 +106,17 @@ describe("evidence", () => {
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
       for (const serial of [7, 8]) yield* carry(sealed(apply.id, key, bytes(serial))) // the first opens a rescue
       expect(storedOf(yield* looked)).toEqual([undefined, undefined])
+    }))
+
+  it.live("names no version while the second rescue of its stage waits, whatever opened that", () =>
+    Effect.gen(function*() {
+      const { applier, apply, carry, key, looked, lose, url } = yield* applying
+      yield* lose
+      yield* person(url).settle("demo")
+      yield* applier.as("POST", taskPath.effects, { entries: [entry(1, "done", "time_sleep.a", "1")] })
+      expect((yield* looked).pending).toHaveLength(1)
+      yield* carry(sealed(apply.id, key, bytes(7)))
+      expect(storedOf(yield* looked)).toEqual([undefined])
     }))
 
   it.live("names no version when nothing says which stage wrote it, or that stage is not known", () =>
