@@ -53,7 +53,7 @@ describe("a refused state", () => {
       expect((yield* looked).pending).toHaveLength(1)
     }))
 
-  it.live("is dropped where those that wait for a person fill its workspace, and says so", () =>
+  it.live("is dropped where those that wait for a person fill its workspace, and no other, and says so", () =>
     Effect.gen(function*() {
       const { apply, carry, context, key, looked, lose, url } = yield* applying
       yield* lose
@@ -73,6 +73,9 @@ describe("a refused state", () => {
           "It is not kept, since its workspace has as many states as the server keeps there of stages that run or wait for a rescue."
         )
       ])
+      yield* person(url).start("another", { "auto-apply": true })
+      yield* planWith(url)
+      expect((yield* worker(url, yield* agent(url).take).pushState(state(9), "stranger", 1)).json.kept).toBe(true)
     }))
 })
 

@@ -38,6 +38,21 @@ describe("a rescue", () => {
       expect((yield* agent(url).take).runId).toBe(other)
     }))
 
+  it.live("that is settled decides on no refused state of another workspace", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, url } = yield* applyingLocked
+      yield* applier.pushState(state(9), "a stranger's", 1)
+      yield* applier.unlock("a")
+      yield* person(url).start("other", { "auto-apply": true })
+      yield* planWith(url)
+      const other = yield* agent(url).take
+      yield* worker(url, other).lock("b")
+      yield* agent(url).report(other.id, lost)
+      expect((yield* person(url).settle("other")).status).toBe(200)
+      yield* agent(url).report(apply.id, lost)
+      expect((yield* looked).pending).toHaveLength(1)
+    }))
+
   it.live("is not opened by an apply that ended in order with its state pushed", () =>
     Effect.gen(function*() {
       const { applier, url } = yield* applyingLocked
