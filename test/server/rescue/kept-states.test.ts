@@ -7,6 +7,7 @@ import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { Tokens } from "../../../src/server/access/tokens.ts"
 import { Blobs } from "../../../src/server/store/blobs.ts"
 import { sealed } from "../../../src/worker/state/stranded-states.ts"
+import { doubtOf } from "../doubted-state.ts"
 import { agent, directory, failed, person, planWith, serveOpenly, state, succeeded, withChanges, worker } from "../live-server.ts"
 import { entry } from "../run/applying.ts"
 
@@ -224,6 +225,7 @@ describe("a kept state", () => {
       yield* agent(url).report(next.id, { ...failed(), reason: "NodeLost" })
       expect((yield* carry(sealed(apply.id, key, bytes(100)))).json.error).toBe("evidence-full")
       expect((yield* looked).evidence).toMatchObject([{ stage: next.id, serial: 7 }])
+      yield* doubtOf(url, "another")
       yield* person(url).settle("demo")
       expect((yield* carry(sealed(apply.id, key, bytes(100)))).status).toBe(204)
     }))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
-import { applyingLocked, doubted, lost } from "../doubted-state.ts"
+import { applyingLocked, doubted, doubtOf, lost } from "../doubted-state.ts"
 import { agent, failed, person, planWith, state, succeeded, withChanges, worker } from "../live-server.ts"
 
 describe("a rescue", () => {
@@ -43,11 +43,7 @@ describe("a rescue", () => {
       const { apply, applier, looked, url } = yield* applyingLocked
       yield* applier.pushState(state(9), "a stranger's", 1)
       yield* applier.unlock("a")
-      yield* person(url).start("other", { "auto-apply": true })
-      yield* planWith(url)
-      const other = yield* agent(url).take
-      yield* worker(url, other).lock("b")
-      yield* agent(url).report(other.id, lost)
+      yield* doubtOf(url, "other")
       expect((yield* person(url).settle("other")).status).toBe(200)
       yield* agent(url).report(apply.id, lost)
       expect((yield* looked).pending).toHaveLength(1)
