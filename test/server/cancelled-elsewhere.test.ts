@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { Sha256 } from "../../src/schema/names.ts"
+import { doubtOf } from "./doubted-state.ts"
 import { agent, cancelled, failed, person, planWith, server, sha256, state, succeeded, withChanges, worker } from "./live-server.ts"
 
 const wanted = { number: 1, kind: "planned", action: "create", address: "time_sleep.a" } as const
@@ -75,6 +76,7 @@ describe("a cancelled apply that an agent without its task says was never run", 
   it.live("has the result that its task reports after that, whose doubt stands, while its run stays cancelled", () =>
     Effect.gen(function*() {
       const { doubts, id, other, own, stageId, url } = yield* answeredByAnother
+      yield* doubtOf(url, "another") // which is no doubt of this one
       expect((yield* own.report(stageId, saved)).status).toBe(204)
       expect(yield* doubts).toMatchObject([{ stage: stageId, reason: "Completed", effects: { unseenCount: 1 } }])
       const { inDoubt, stages, status } = yield* person(url).view(id)

@@ -34,6 +34,15 @@ export const nextApply = Effect.fnUntraced(function*(url: string) {
 
 export const lost = { ...failed("The worker ended without a result."), reason: "Lost" } as const
 
+/** Brings the state of a workspace into doubt. */
+export const doubtOf = Effect.fnUntraced(function*(url: string, name: string) {
+  yield* person(url).start(name, { "auto-apply": true })
+  yield* planWith(url)
+  const apply = yield* agent(url).take
+  yield* worker(url, apply).lock("c")
+  yield* agent(url).report(apply.id, lost)
+})
+
 /** The first of these after it was reported as lost while it held the lock. */
 export const doubted = Effect.gen(function*() {
   const made = yield* applyingLocked

@@ -3,7 +3,7 @@
 // Used by the tests of the worker's parts; the real API server is in the *.cluster tests.
 import { type Duration, Effect, Layer, PubSub, Result, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { Conflict, Forbidden, Invalid, type KubernetesError, Rejected, Unreachable } from "../../src/kubernetes/errors.ts"
+import { Conflict, Forbidden, Invalid, type KubernetesError, Malformed, Rejected, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { Kind } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
 import type { AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
@@ -64,7 +64,9 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
     }).pipe(Effect.asVoid)
 
   const decode = <A>(kind: Kind<A>): Effect.Effect<A, KubernetesError> =>
-    Effect.suspend(() => Effect.fromResult(Result.getOrThrowWith(Result.succeed(kind.decode(task)), () => new Error()))).pipe(Effect.orDie)
+    Effect.suspend(() =>
+      Effect.fromResult(Result.mapError(kind.decode(task), ({ message }) => new Malformed({ ...call, detail: message })))
+    )
 
   const take = (status: AgentTaskStatus) => {
     writes++

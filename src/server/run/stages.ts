@@ -95,8 +95,8 @@ export class Stages extends Context.Service<Stages, {
    */
   readonly withdraw: (runId: RunId) => Effect.Effect<void, SqlError.SqlError>
   /**
-   * Reports whether a stage that may have changed something ended without the word of its task, and without a rescue: by an agent that has
-   * no such task, while another may have it, or by force.
+   * Reports whether a stage ended without the word of its task, and without a rescue: by an agent that has no such task, while another may
+   * have it, or by force.
    */
   readonly isUnheard: (id: string) => Effect.Effect<boolean, SqlError.SqlError>
 }>()("agent-job/server/Stages") {
@@ -139,9 +139,8 @@ const make = Effect.gen(function*() {
   const nextCancelSeq = Effect.map(Clock.currentTimeMillis, (at) => sql`(SELECT MAX(COALESCE(MAX(cancelSeq), 0) + 1, ${at}) FROM stages)`)
 
   const cancel = Effect.fn("Stages.cancel")(function*(runId: RunId) {
-    // The "+" keeps the index of the feed out: every stage that was not cancelled is in it.
     const cancelled = yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}
-      WHERE runId = ${runId} AND (offeredAt IS NOT NULL OR stage <> 'plan') AND result IS NULL AND +cancelSeq IS NULL RETURNING id`
+      WHERE runId = ${runId} AND (offeredAt IS NOT NULL OR stage <> 'plan') AND result IS NULL RETURNING id`
     if (cancelled.length > 0) yield* commits.news("cancellations")
   })
 
@@ -157,7 +156,7 @@ const make = Effect.gen(function*() {
 
   const isUnheard = (id: string) =>
     isAny(
-      sql`SELECT id FROM stages WHERE id = ${id} AND stage <> 'plan' AND forced = 1 AND NOT EXISTS (SELECT 1 FROM rescues WHERE stageId = ${id})`
+      sql`SELECT id FROM stages WHERE id = ${id} AND forced = 1 AND NOT EXISTS (SELECT 1 FROM rescues WHERE stageId = ${id})`
     )
 
   return Stages.of({ find, get, ofRun, listedOf, newestOver, create, createAgain, cancel, cancelLate, withdraw, isUnheard })

@@ -128,6 +128,23 @@ describe("a run that is old and has enough newer ones after it", () => {
       })
     ))
 
+  it.effect("takes nothing from those that are kept", () =>
+    inStores(() =>
+      Effect.gen(function*() {
+        yield* past("old")
+        const kept = (yield* newer).map(({ stage: { id } }) => ({ id }))
+        yield* change("UPDATE stages SET effects = '{}'")
+        yield* change(`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
+          SELECT stages.id, stages.seq, workspaceId, stages.id, 1, '', archiveSha256, 0, '', '' FROM stages JOIN runs ON runs.id = runId`)
+        yield* onDay(31)
+        yield* pass
+        for (const table of ["taskTokens", "evidence"]) {
+          expect(yield* change(`SELECT id FROM stages WHERE id IN (SELECT stageId FROM ${table}) ORDER BY seq`)).toEqual(kept)
+        }
+        expect(yield* change("SELECT id FROM stages WHERE effects IS NOT NULL ORDER BY seq")).toEqual(kept)
+      })
+    ))
+
   it.effect("loses its log a few pieces at a time, so that the server does something else in between", () =>
     inStores(() =>
       Effect.gen(function*() {
@@ -165,6 +182,19 @@ describe("a run that is old and has enough newer ones after it", () => {
         yield* onDay(31)
         yield* pass
         expect(yield* Effect.forEach(old, ({ id }) => isRemoved(id))).toEqual([true, false, false])
+      })
+    ))
+
+  it.effect("stays where those are of another workspace", () =>
+    inStores(() =>
+      Effect.gen(function*() {
+        const { id } = yield* past("old")
+        yield* newer
+        const other = yield* (yield* Workspaces).ensure(WorkspaceName.make("other"))
+        yield* change("UPDATE runs SET workspaceId = ? WHERE id <> ?", other.id, id)
+        yield* onDay(31)
+        yield* pass
+        expect(yield* isRemoved(id)).toBe(false)
       })
     ))
 
@@ -453,11 +483,13 @@ const push = (workspaceId: string, ...serials: ReadonlyArray<number>) =>
 const storedIn = (made: string, ...serials: ReadonlyArray<number>) => serials.filter((serial) => filesIn(made).has(sha256(state(serial))))
 
 describe("the states of a workspace", () => {
-  it.effect("are kept up to the newest, and as long as they are young; the current one always", () =>
+  it.effect("are kept up to the newest of it, and as long as they are young; the current one always", () =>
     inStores((made) =>
       Effect.gen(function*() {
         const { workspaceId } = yield* version("a")
         yield* push(workspaceId, 1, 2, 3)
+        const other = yield* (yield* Workspaces).ensure(WorkspaceName.make("other"))
+        yield* push(other.id, 11, 12, 13)
         yield* onDay(29)
         yield* pass
         expect(storedIn(made, 1, 2, 3)).toEqual([1, 2, 3])

@@ -402,6 +402,9 @@ describe("health", () => {
       yield* worker(url, apply).result(failed())
       yield* TestClock.adjust("5 seconds")
       expect([yield* figure("oldest_run_at_work_seconds"), yield* figure("states_in_doubt")]).toEqual(["0", "1"])
+      yield* person(url).settle("demo")
+      yield* TestClock.adjust("5 seconds")
+      expect(yield* figure("states_in_doubt")).toBe("0")
     }))
 
   it.effect("says whether the disk takes a state, however much room it shows", () =>

@@ -7,7 +7,9 @@ import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { Tokens } from "../../../src/server/access/tokens.ts"
 import { Blobs } from "../../../src/server/store/blobs.ts"
 import { sealed } from "../../../src/worker/state/stranded-states.ts"
+import { doubtOf } from "../doubted-state.ts"
 import { agent, directory, failed, person, planWith, serveOpenly, state, succeeded, withChanges, worker } from "../live-server.ts"
+import { entry } from "../run/applying.ts"
 
 const bytes = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
 /** A state that is nested too deep to be parsed. */
@@ -52,7 +54,7 @@ describe("a refused state", () => {
       expect((yield* looked).pending).toHaveLength(1)
     }))
 
-  it.live("is dropped where those that wait for a person fill its workspace, and says so", () =>
+  it.live("is dropped where those that wait for a person fill its workspace, and no other, and says so", () =>
     Effect.gen(function*() {
       const { apply, carry, context, key, looked, lose, url } = yield* applying
       yield* lose
@@ -72,6 +74,9 @@ describe("a refused state", () => {
           "It is not kept, since its workspace has as many states as the server keeps there of stages that run or wait for a rescue."
         )
       ])
+      yield* person(url).start("another", { "auto-apply": true })
+      yield* planWith(url)
+      expect((yield* worker(url, yield* agent(url).take).pushState(state(9), "stranger", 1)).json.kept).toBe(true)
     }))
 })
 
@@ -105,6 +110,17 @@ describe("evidence", () => {
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
       for (const serial of [7, 8]) yield* carry(sealed(apply.id, key, bytes(serial))) // the first opens a rescue
       expect(storedOf(yield* looked)).toEqual([undefined, undefined])
+    }))
+
+  it.live("names no version while the second rescue of its stage waits, whatever opened that", () =>
+    Effect.gen(function*() {
+      const { applier, apply, carry, key, looked, lose, url } = yield* applying
+      yield* lose
+      yield* person(url).settle("demo")
+      yield* applier.as("POST", taskPath.effects, { entries: [entry(1, "done", "time_sleep.a", "1")] })
+      expect((yield* looked).pending).toHaveLength(1)
+      yield* carry(sealed(apply.id, key, bytes(7)))
+      expect(storedOf(yield* looked)).toEqual([undefined])
     }))
 
   it.live("names no version when nothing says which stage wrote it, or that stage is not known", () =>
@@ -209,6 +225,7 @@ describe("a kept state", () => {
       yield* agent(url).report(next.id, { ...failed(), reason: "NodeLost" })
       expect((yield* carry(sealed(apply.id, key, bytes(100)))).json.error).toBe("evidence-full")
       expect((yield* looked).evidence).toMatchObject([{ stage: next.id, serial: 7 }])
+      yield* doubtOf(url, "another")
       yield* person(url).settle("demo")
       expect((yield* carry(sealed(apply.id, key, bytes(100)))).status).toBe(204)
     }))

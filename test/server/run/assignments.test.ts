@@ -3,9 +3,20 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
+import { applyingLocked } from "../doubted-state.ts"
 import { agent, cancelled, failed, person, planWith, server, succeeded, withChanges, worker } from "../live-server.ts"
 
 describe("an assignment", () => {
+  it.live("that ended in order takes no other result, whatever doubt that tells of", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, url } = yield* applyingLocked
+      yield* applier.unlock("a")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      const other = yield* agent(url).report(apply.id, { ...failed(), statePushed: false })
+      expect(other).toMatchObject({ status: 409, json: { error: "result-exists" } })
+      expect((yield* looked).pending).toEqual([])
+    }))
+
   it.live("takes acknowledgements and results again, but no other result", () =>
     Effect.gen(function*() {
       const url = yield* server

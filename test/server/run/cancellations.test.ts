@@ -144,6 +144,8 @@ describe("the feed of cancellations", () => {
     Effect.gen(function*() {
       const url = yield* server
       const [one, two] = [agent(url, "one", "uid-of-one"), agent(url, "two", "uid-of-two")]
+      yield* person(url).start("another")
+      yield* one.take
       const id = yield* person(url).start("demo")
       const [plan] = yield* one.acquire()
       yield* person(url).act(id, "cancel")

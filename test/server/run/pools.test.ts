@@ -579,7 +579,10 @@ describe("a workspace", () => {
           const [offered] = yield* clients(url).dev.acquire()
           return offered!
         }))
-      inDatabase(made, (database) => database.exec("UPDATE taskTokens SET pool = NULL; UPDATE stages SET agentPool = NULL"))
+      inDatabase(
+        made,
+        (database) => database.exec("UPDATE taskTokens SET pool = NULL, offeredTo = NULL; UPDATE stages SET agentPool = NULL")
+      )
       yield* during(made, (url) =>
         Effect.gen(function*() {
           expect((yield* worker(url, plan, "uid-dev").as("GET", taskPath.archive)).status).toBe(200)

@@ -135,10 +135,13 @@ describe("a run that saves its plan", () => {
     Effect.gen(function*() {
       const url = yield* server
       const me = person(url)
+      const ordinary = yield* me.start("demo")
+      yield* planWith(url)
       const ids = yield* Effect.replicateEffect(Effect.tap(me.start("demo", saving), () => planWith(url)), 22)
       const statuses = yield* Effect.forEach(ids, (id) => Effect.map(me.view(id), ({ status }) => status))
       expect(statuses).toEqual(["discarded", "discarded", ...Array.from({ length: 20 }, () => "planned")])
       expect((yield* me.view(ids[0]!)).stoppedBy).toBe(`the run ${ids[20]}, since 20 newer plans are saved`)
+      expect((yield* me.view(ordinary)).status).toBe("planned")
     }))
 
   it.live("stays, however many wait that others started, who may not approve them", () =>

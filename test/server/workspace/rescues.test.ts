@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
-import { applyingLocked, doubted, lost } from "../doubted-state.ts"
+import { applyingLocked, doubted, doubtOf, lost } from "../doubted-state.ts"
 import { agent, failed, person, planWith, state, succeeded, withChanges, worker } from "../live-server.ts"
 
 describe("a rescue", () => {
@@ -36,6 +36,17 @@ describe("a rescue", () => {
       const { url } = yield* doubted
       const other = yield* person(url).start("other")
       expect((yield* agent(url).take).runId).toBe(other)
+    }))
+
+  it.live("that is settled decides on no refused state of another workspace", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, url } = yield* applyingLocked
+      yield* applier.pushState(state(9), "a stranger's", 1)
+      yield* applier.unlock("a")
+      yield* doubtOf(url, "other")
+      expect((yield* person(url).settle("other")).status).toBe(200)
+      yield* agent(url).report(apply.id, lost)
+      expect((yield* looked).pending).toHaveLength(1)
     }))
 
   it.live("is not opened by an apply that ended in order with its state pushed", () =>

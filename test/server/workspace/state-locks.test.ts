@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { statePath } from "../../../src/schema/api/state.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { applyingLocked, lost } from "../doubted-state.ts"
-import { agent, applying, ask, failed, onTheWay, person, state, userToken } from "../live-server.ts"
+import { agent, applying, ask, failed, onTheWay, person, planWith, state, userToken, worker } from "../live-server.ts"
 
 describe("a lock", () => {
   it.live("has 64 KiB at most, since all who want it are shown it", () =>
@@ -101,6 +101,21 @@ describe("a lock that is opened by force", () => {
       expect((yield* looked).evidence).toMatchObject([{ serial: 2 }])
       yield* agent(url).report(apply.id, lost)
       expect((yield* looked).pending).toHaveLength(1)
+    }))
+
+  it.live("is no other workspace's: a lock there stays, and a stage there gets one, which leaves nothing in doubt", () =>
+    Effect.gen(function*() {
+      const { url } = yield* applyingLocked
+      yield* ask(`${url}/api/state/v1/workspaces/another`, userToken, "PUT", { ID: "p" })
+      yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
+      expect(yield* person(url).state("another")).toMatchObject({ lock: { id: "p" }, forcedUnlocks: [] })
+      yield* person(url).start("other", { "auto-apply": true })
+      yield* planWith(url)
+      const other = yield* agent(url).take
+      expect((yield* worker(url, other).lock("b")).status).toBe(200)
+      yield* worker(url, other).unlock("b")
+      yield* agent(url).report(other.id, lost)
+      expect((yield* person(url).state("other")).pending).toEqual([])
     }))
 
   it.live("is as open as before where there was none", () =>

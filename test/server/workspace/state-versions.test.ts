@@ -188,15 +188,16 @@ describe("the states of one stage", () => {
   it.live("of a person are those of one lock", () =>
     Effect.gen(function*() {
       const made = yield* directory
-      const address = `${yield* serve(made)}/api/state/v1/workspaces/demo`
-      const push = (serial: number, lock: string) =>
+      const url = yield* serve(made)
+      const push = (address: string, serial: number, lock: string) =>
         Effect.map(ask(`${address}?ID=${lock}`, userToken, "POST", state(serial)), ({ status }) => expect(status).toBe(204))
-      for (const [lock, serials] of [["a", [1, 2, 3, 4, 5, 6]], ["b", [7, 8]]] as const) {
+      for (const [name, lock, serials] of [["demo", "a", [1, 2, 3, 4, 5, 6]], ["demo", "b", [7, 8]], ["other", "c", [9]]] as const) {
+        const address = `${url}/api/state/v1/workspaces/${name}`
         yield* ask(address, userToken, "PUT", { ID: lock })
-        for (const serial of serials) yield* push(serial, lock)
+        for (const serial of serials) yield* push(address, serial, lock)
         yield* ask(address, userToken, "DELETE", { ID: lock })
       }
-      expect(storedOf(made, [1, 2, 3, 4, 5, 6, 7, 8])).toEqual([2, 3, 4, 5, 6, 7, 8])
+      expect(storedOf(made, [1, 2, 3, 4, 5, 6, 7, 8, 9])).toEqual([2, 3, 4, 5, 6, 7, 8, 9])
     }))
 
   it.live("go from the disk only where nothing else has the same bytes", () =>

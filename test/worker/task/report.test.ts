@@ -1,6 +1,6 @@
 // A result goes to the termination message, the pool and the status: a way that fails stops no other, and none overwrites a result.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Option, type Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Logger, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -162,6 +162,15 @@ describe("the report", () => {
         yield* send(Option.none())
         expect(kubernetes.writes()).toBe(0)
       }
+    }))
+
+  it.effect("is not tried again where this worker cannot read the task, since another version has written it", () =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world()
+      yield* kubernetes.change(() => ({ status: JSON.parse(`{ "phase": "Running", "claim": 7 }`) }))
+      const sending = yield* Effect.forkChild(send(Option.none()))
+      yield* TestClock.adjust("1 millis")
+      expect(sending.pollUnsafe()).toEqual(Exit.void)
     }))
 
   it.effect("tells the pool only after the log, since that ends the token", () =>
