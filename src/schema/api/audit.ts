@@ -33,7 +33,7 @@ export const AuditEntry = Schema.Struct({
   }),
   action: Schema.String.annotate({
     description:
-      "The method and the path's pattern, and in brackets what else there is to know of it, such as \"(kept as evidence)\" of a state, \"(not allowed)\" of what the role of a token does not allow, also if it only reads, or \"(pool NAME)\", \"(no pool)\", \"(auto-apply)\" or \"(no auto-apply)\" of a workspace that was bound, let go or set so, also two with a comma. \"(broken off)\" is of an earlier version: it may have been done."
+      "The method and the path's pattern, and in brackets what else there is to know of it, such as \"(kept as evidence)\" of a state, \"(not allowed)\" of what the role of a token does not allow, also if it only reads, or \"(pool NAME)\", \"(no pool)\", \"(auto-apply)\" or \"(no auto-apply)\" of a workspace that was bound, let go or set so; two have a comma between them. \"(broken off)\" is of an earlier version: it may have been done."
   }),
   object: Schema.String.annotate({
     description:

@@ -252,6 +252,17 @@ describe("the audit trail", () => {
         .toEqual(["PUT /api/state/v1/workspaces/:name"])
     }))
 
+  it.live("names the seal of an approval that counts, and not of one that comes after it", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* planWith(url)
+      for (let time = 0; time < 2; time++) expect((yield* person(url).act(id, "apply")).status).toBe(202)
+      const { planSha256 } = yield* person(url).view(id)
+      const objects = Effect.map(trailOf(url, auditPath.run(id)), (entries) => entries.slice(0, 2).map(({ object }) => object))
+      expect(yield* objects).toEqual([id, `${id}/${planSha256}`])
+    }))
+
   it.live("says of a lock that it was opened by force and which stage had it, also to the trail of its run, and nothing of an own or of none", () =>
     Effect.gen(function*() {
       const { address, applier, apply, url } = yield* applying
