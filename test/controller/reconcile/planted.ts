@@ -24,6 +24,7 @@ export const plantPod = (server: ApiServer, status: object, jobUid = "job-uid"):
       ownerReferences: owner("Job", "agent-job-task", jobUid),
       ...ours
     },
+    spec: { nodeName: "node" },
     status
   })
 
