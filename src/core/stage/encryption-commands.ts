@@ -30,7 +30,7 @@ const isComment = (line: string): boolean => /^[ \t]*(?:#|\/\/)/u.test(line) && 
 const mayOpen = (line: string): boolean => /key_provider|method/u.test(line) && /\{|\/\*/u.test(line) && !isComment(line)
 
 /** A comment that begins a line. From the beginning of a heredoc on that may be text, so all of it stays, as does what has no end. */
-const comment = /(?<![^\n])[ \t]*\/\*[^]*?\*\/|(<<[^]*|(?<![^\n])[ \t]*\/\*[^]*)/gu
+const comment = /(?<![^\n])[ \t]*\/\*(?!\/)[^]*?\*\/|(<<[^]*|(?<![^\n])[ \t]*\/\*[^]*)/gu
 
 const inHcl = (text: string, env: Environment): string | undefined => {
   for (const line of text.replace(comment, "$1").split("\n").filter(mayOpen)) {

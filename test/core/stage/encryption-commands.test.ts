@@ -30,6 +30,11 @@ describe("commandIn", () => {
       found: "key_provider external"
     },
     { given: "one behind the end of a comment", text: `/* a */ /* b\n# */ ${external}\n/* */`, found: "key_provider external" },
+    {
+      given: "one behind a comment whose end looks like a beginning",
+      text: `/* a */ /* b\n/*/ ${external}\n/* */`,
+      found: "key_provider external"
+    },
     { given: "one between comments", text: `# /*\n/***/ ${external}\n/* */`, found: "key_provider external" },
     { given: "one with a comment after its type", text: `key_provider "external" /*\n*/ "k" {`, found: "key_provider external" },
     {
