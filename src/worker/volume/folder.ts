@@ -17,7 +17,6 @@ import {
   unlinkSync,
   writeSync
 } from "node:fs"
-import { posix } from "node:path"
 import { codeOf } from "../../schema/system-error.ts"
 import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
 import { openDirectory, pathIn, untilScopeCloses, using } from "./descriptor.ts"
@@ -189,13 +188,23 @@ export const readFile = (root: number, segments: Segments, limit: number): Effec
 /** The error code of `readlink` for something that is there and no link. */
 const noLink = "EINVAL"
 
-/** Returns where the link at the path leads, by its text alone; none if there is no link, or it leads out of `root`. */
+/** Returns where a link in the directory leads; undefined if that is out of `root`, or up from where another link leads. */
+const followed = (root: number, directory: Segments, target: string): Segments | undefined => {
+  const reached = [...directory]
+  for (const name of target.split("/")) {
+    if (name === ".." && (!isFolder(root, reached) || reached.pop() === undefined)) return undefined
+    if (!["", ".", ".."].includes(name)) reached.push(name)
+  }
+  return reached
+}
+
+/** Returns where the link at the path leads; none if there is no link, or where `followed` returns none. */
 export const linkedTo = (root: number, segments: Segments): Effect.Effect<Option.Option<Segments>, StageFailed> =>
   Effect.try({
     try: () =>
       unlessFails([...missing, noLink], () => {
         const target = inParent(root, segments, (path) => readlinkSync(path))
-        return target.startsWith("/") ? Option.none() : segmentsOf(posix.join(...segments.slice(0, -1), target))
+        return target.startsWith("/") ? Option.none() : Option.fromUndefinedOr(followed(root, segments.slice(0, -1), target))
       }, Option.none()),
     catch: fileTrouble(segments.join("/"))
   })

@@ -94,6 +94,16 @@ describe("commands of an encryption", () => {
       ])
     }))
 
+  it.effect("are looked for where the engine finds them: from what a link leads to, the kernel goes up, and not from the link", () =>
+    Effect.gen(function*() {
+      const { link, read, write } = yield* scene
+      write("../hidden.txt", encrypted)
+      write("hidden.txt", "")
+      link("../shared", "shared")
+      link("shared/../hidden.txt", "main.tf")
+      expect((yield* read()).commands).toEqual(["what is not read here in main.tf"])
+    }))
+
   it.effect("are named with the variable that has them", () =>
     Effect.gen(function*() {
       const { read } = yield* scene
