@@ -51,8 +51,12 @@ const whereToMake = (words: string): string => {
   }`
 }
 
-/** Reports whether the container ended unseen, since its node or container runtime did: containerd says this of it when it is back. */
-const isStartedAnew = ({ exitCode, reason }: ContainerSeen): boolean => reason === "Unknown" && Option.contains(exitCode, 255)
+/**
+ * Reports whether the container ended unseen, since its node or container runtime did: containerd says `Unknown` of it when it is back, and
+ * the kubelet the other if the runtime has forgotten it, as CRI-O does with a start of its node.
+ */
+const isStartedAnew = ({ exitCode, reason }: ContainerSeen): boolean =>
+  (reason === "Unknown" && Option.contains(exitCode, 255)) || reason === "ContainerStatusUnknown"
 
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): Trouble | undefined => {
   const say = (what: string): string => `Container ${name} ${what}: ${whereToMake(inLine(seen.message)) || seen.reason}`
@@ -220,9 +224,12 @@ export const nodeToAsk = (pod: PodSeen): string => isOrphan(pod) ? "" : pod.node
 
 const isNodeLost = (pod: PodSeen): boolean => isOrphan(pod) || (pod.phase === "Failed" && pod.reason === "" && isSeenRunning(pod))
 
-/** Reports whether the worker, or what was to end before it began, ended with its node. A worker that has ended by itself knows why. */
+/**
+ * Reports whether the worker, or what was to end before it began, ended with its node. A worker that has ended by itself knows why; a
+ * container of a Pod that has to go may be removed before its end was seen.
+ */
 const isEndOfNode = (pod: PodSeen): boolean =>
-  pod.phase === "Failed" && (Option.exists(pod.worker, (_) => _.state === "terminated")
+  pod.phase === "Failed" && !pod.deleting && pod.disruption === "" && (Option.exists(pod.worker, (_) => _.state === "terminated")
     ? Option.exists(pod.worker, isStartedAnew)
     : containers(pod).some(([, seen]) => isStartedAnew(seen)))
 

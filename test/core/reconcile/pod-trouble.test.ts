@@ -403,6 +403,7 @@ describe("endOfStart", () => {
   )
   it.each<readonly [name: string, more: Partial<PodSeen>]>([
     ["install", { install: ended("Unknown", 255) }],
+    ["install, which the runtime forgot", { install: ended("ContainerStatusUnknown", 137) }],
     ["one of a webhook", { others: [["vault-agent-init", Option.getOrThrow(ended("Unknown", 255))]] }]
   ])("is blamed on a node that was started anew under an init container, and not on that: %s", (_name, more) => {
     const unbegun: PodSeen = { ...healthy, worker: waiting("PodInitializing"), runner: waiting("PodInitializing"), ...more }
@@ -520,6 +521,21 @@ describe("endOf", () => {
       given: "a node that was started anew under its worker",
       pod: { phase: "Failed" as const, worker: ended("Unknown", 255), runner: ended("Unknown", 255) },
       reason: "NodeLost"
+    },
+    {
+      given: "a node that was started anew, and whose runtime forgot its worker",
+      pod: { phase: "Failed" as const, worker: ended("ContainerStatusUnknown", 137), runner: ended("ContainerStatusUnknown", 137) },
+      reason: "NodeLost"
+    },
+    {
+      given: "a deletion that removed the worker before its end was seen",
+      pod: {
+        phase: "Failed" as const,
+        deleting: true,
+        worker: ended("ContainerStatusUnknown", 137),
+        runner: ended("Completed", 0)
+      },
+      reason: "Evicted"
     },
     {
       given: "a worker whose node was started anew after its own end",
