@@ -113,7 +113,7 @@ const task = section({
   startupTimeoutSeconds: value(
     atLeastOne,
     180,
-    "Seconds that a Job may take until its worker takes the task. The time in which a quota leaves no room for its Pod, a webhook for that does not answer, the Job is suspended, the Pod has no node, another node still has a volume of it, or the token of its run's stage may not be stored does not count; for a node, a volume or a token there are 15 minutes, or as many seconds as this if they are more or if task.job.activeDeadlineSeconds is given."
+    "Seconds that a Job may take until its worker takes the task. The time in which a quota leaves no room for its Pod, a webhook for that does not answer, the Job is suspended, the Pod has no node, another node still has a volume of it, or the token of its run's stage is not stored yet does not count; for a node, a volume or a token there are 15 minutes, or as many seconds as this if they are more or if task.job.activeDeadlineSeconds is given."
   ),
   userNamespaces: value(
     Schema.Boolean,
