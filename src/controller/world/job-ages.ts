@@ -1,5 +1,5 @@
 // How long the Job of each task has been known, by our monotonic clock and not by its creation time, and its last Pod and warning.
-// Invariant: another Job begins anew; waits for a quota, a webhook, a node or a resume do not count as the start of a Pod; once the Job is being deleted, that is timed instead.
+// Invariant: another Job begins anew; waits for anything that a Pod lacks do not count as its start; once the Job is being deleted, that is timed instead.
 // Used by controller/world/world.
 import { Option } from "effect"
 import { isSuspended, waitsForNode, waitsForOthers } from "../../core/reconcile/pod-trouble.ts"
@@ -59,7 +59,7 @@ export const jobAges = () => {
     knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.since ?? at),
     /**
      * Returns how long the Pod of this Job has been starting, from the first pass that did not see it held. A
-     * wait for a node is counted by itself. Once the Job is being deleted, returns how long that has taken.
+     * wait for a node, a volume or its token is counted by itself. Once the Job is being deleted, returns how long that has taken.
      */
     startingMillis: (taskUid: string, seen: StartSeen, at: number): number => {
       const { is, since } = progressAt(of(taskUid, seen.job)?.progress, seen, at)

@@ -184,7 +184,8 @@ export const waitsForOthers = (start: StartSeen): boolean => Option.exists(troub
 export const waitsForNode = ({ job, pod, warning }: StartSeen): boolean =>
   Option.exists(
     pod,
-    ({ isSetUp, node }) => node === "" || (!isSetUp && Option.exists(warning, (told) => isElsewhere(told) || lacksToken(told)))
+    ({ deleting, isSetUp, node }) =>
+      (node === "" && !deleting) || (!isSetUp && Option.exists(warning, (told) => isElsewhere(told) || lacksToken(told)))
   ) &&
   !Option.exists(job, ({ deleting }) => deleting)
 
@@ -324,7 +325,7 @@ export const lookForNode = "see whether its volume claims are bound (kubectl get
 const notTakenInTime = (pod: Option.Option<PodSeen>): string => {
   if (Option.isNone(pod)) return "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job may say why."
   const { name, node } = pod.value
-  if (node === "") return `Pod ${name} has had no node in all its time to start; ${lookForNode}.`
+  if (node === "") return `Pod ${name} has no node, and the time of its Job to start is over; ${lookForNode}.`
   const turn = foreignTurn(pod.value)
   if (Option.isSome(turn)) {
     return `Pod ${name} did not start within task.startupTimeoutSeconds, because it waits for ${turn.value}; see the log of that container.`

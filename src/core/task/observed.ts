@@ -31,7 +31,7 @@ export interface JobWatched extends JobSeen {
   readonly knownMillis: number
   /**
    * How long the Pod may have been starting: 0 while a quota or a webhook keeps it from being made or the Job is suspended, and counted
-   * anew once no node could take it, and again once one can. Once the Job is being deleted, how long that has taken.
+   * anew while it waits for a node, a volume or its token, and again after that. Once the Job is being deleted, how long that has taken.
    */
   readonly startingMillis: number
 }

@@ -29,8 +29,8 @@ type Times = Pick<Sections["task"], "job" | "startupTimeoutSeconds" | "terminati
 const autoscalerSeconds = 900
 
 /**
- * Returns how many seconds a Pod may wait for a node that can take it and its volumes, before it starts. A limit on the life of Jobs leaves an autoscaler
- * no time of its own.
+ * Returns how many seconds a Pod may wait for a node that can take it, for its volumes, and for the token of its run's stage, before it
+ * starts. A limit on the life of Jobs leaves an autoscaler no time of its own.
  */
 export const nodeWaitSeconds = ({ job, startupTimeoutSeconds }: Times): number =>
   Math.max(startupTimeoutSeconds, job.activeDeadlineSeconds > 0 ? 0 : autoscalerSeconds)

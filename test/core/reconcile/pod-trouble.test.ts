@@ -394,7 +394,7 @@ describe("endOfStart", () => {
   it.each([
     [
       "",
-      /^Pod pod has had no node in all its time to start; see whether its volume claims are bound \(kubectl get pvc, and their events\), and/u
+      /^Pod pod has no node, and the time of its Job to start is over; see whether its volume claims are bound \(kubectl get pvc, and their events\), and/u
     ],
     ["node", /^The worker in Pod pod did not take the task .* see whether node node answers,/u]
   ])(

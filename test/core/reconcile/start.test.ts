@@ -89,6 +89,11 @@ describe("plan, of a start", () => {
     expect(status).toMatchObject({ phase: "Starting", reason: "JobCreated", message: `Job agent-job-task was created; ${says}` })
   })
 
+  it("gives that time to no Pod that goes", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active", pod: "Pending", jobAgeSeconds: 180 }
+    expect(plan(policyOf(whole), withPod(worldOf(whole), { node: "", deleting: true }), noon).status.reason).toBe("StartupTimeout")
+  })
+
   it("goes on with a Pod that a quota has room for by now, and looks at it as seldom as at any other", () => {
     const seed: Seed = { ...plainSeed, life: "starting", job: "active", pod: "Pending", hadPod: true, warning: "quota", jobAgeSeconds: 179 }
     expect(plan(policyOf(seed), worldOf(seed), noon)).toMatchObject({
