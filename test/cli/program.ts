@@ -7,8 +7,11 @@ import { join } from "node:path"
 export interface Ended {
   readonly code: number | null
   readonly out: string
+  /** Without what a busy machine adds: that the server, which is here, has not answered for two seconds. */
   readonly error: string
 }
+
+const waits = /^.* {2}Waiting for an answer from .*\n/gmu
 
 export interface Program {
   readonly child: ChildProcess
@@ -46,7 +49,7 @@ export const start = (
       child.stderr.setEncoding("utf8").on("data", (text: string) => {
         error += text
       })
-      const ended = new Promise<Ended>((resolve) => child.once("close", (code) => resolve({ code, out, error })))
+      const ended = new Promise<Ended>((resolve) => child.once("close", (code) => resolve({ code, out, error: error.replace(waits, "") })))
       const until = (part: string | RegExp) =>
         Effect.sync(() => typeof part === "string" ? (out + error).includes(part) : part.test(out + error)).pipe(
           Effect.repeat({ until: (seen) => seen, schedule: Schedule.spaced("10 millis") }),
