@@ -54,8 +54,8 @@ export default defineConfig({
           hookTimeout: 120_000
         }
       },
-      // Its schedules are in four files, which take as long as all else: with a worker for each, no processor is idle at the end. They and
-      // the crash points may get little of the processors while other tests run.
+      // Its schedules are in four files, its crash points in two, and each takes as long as all else: with a worker for each, no processor is
+      // idle at the end. They may get little of the processors while other tests run.
       {
         extends: true,
         test: {
@@ -63,7 +63,7 @@ export default defineConfig({
           include: [simulation],
           exclude: withCluster,
           setupFiles: ["test/simulation.setup.ts"],
-          maxWorkers: 4,
+          maxWorkers: 6,
           sequence: { groupOrder: 1 }, // vitest refuses projects of one group that have different numbers of workers
           testTimeout: 3_000_000
         }
