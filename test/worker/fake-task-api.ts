@@ -13,9 +13,22 @@ import { type StageVariable, taskHeader } from "../../src/schema/api/task-api.ts
 
 /**
  * What happens to the next request of a kind. "silence" never answers it, and "stall" begins an answer; "lose answer" carries it out and then breaks the connection. "not
- * ours" is a 404 of a proxy, and "a page" and "a document" are successful answers of a proxy with a body of its own.
+ * ours" is a 404 of a proxy, and "a page", "a large page" and "a document" are successful answers of a proxy with a body of its own.
  */
-export type Fault = "break" | "silence" | "stall" | "lose answer" | "not ours" | "a page" | "a document" | 401 | 404 | 409 | 500 | Refusal
+export type Fault =
+  | "break"
+  | "silence"
+  | "stall"
+  | "lose answer"
+  | "not ours"
+  | "a page"
+  | "a large page"
+  | "a document"
+  | 401
+  | 404
+  | 409
+  | 500
+  | Refusal
 
 /** A refusal as the server words it. */
 interface Refusal {
@@ -189,6 +202,7 @@ export const taskApi: Effect.Effect<FakeTaskApi, never, Scope.Scope> = Effect.ge
     if (fault === "stall") return void response.writeHead(200, { [taskHeader.digest]: "of much more" }).write("a part")
     if (fault === "not ours") return void response.writeHead(404).end("<h1>Not Found</h1>")
     if (fault === "a page") return void response.writeHead(200, { "content-type": "text/html" }).end("<h1>Back soon</h1>")
+    if (fault === "a large page") return void response.writeHead(200, { "content-type": "text/html" }).end("x".repeat(300_000))
     if (fault === "a document") return void response.writeHead(200, { "content-type": "application/json" }).end(`{"status":"maintenance"}`)
     if (typeof fault === "number") {
       return void response.writeHead(fault).end(JSON.stringify({ error: "fault", message: `Refused with ${fault}.` }))

@@ -22,8 +22,6 @@ export const archiveFile = "configuration.tar.gz"
 const redirects = 3
 /** How long the server may send nothing: before its answer, or between two pieces of it. */
 const silence = "30 seconds"
-/** How long the first bytes of an answer without the archive may take. */
-const unwanted = "1 second"
 /** How long there may be nothing to be had. Flux has none of its artifacts when it was restarted, and makes them again in that time. */
 const patienceWith = ({ revision }: Archive): Duration.Input => revision === undefined ? "1 minute" : "3 minutes"
 /** How long one attempt at the whole download may take. */
@@ -78,7 +76,7 @@ const ask = (
       Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail(later(`no answer in ${silence}`)) })
     )
     if (response.status === 200) return response
-    yield* Effect.timeoutOption(letGo(response), unwanted)
+    yield* letGo(response)
     if (response.status === 404 && revision !== undefined) {
       return yield* unreachable(
         `Flux no longer has revision ${revision} (${

@@ -6,7 +6,7 @@ import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResp
 import { createHash } from "node:crypto"
 import { createReadStream, readFileSync, statSync } from "node:fs"
 import { notOwn } from "../../core/network/server-refusal.ts"
-import { bytesUpTo, refusalText, wholeUpTo } from "../../http/body.ts"
+import { bytesUpTo, letGo, refusalText, wholeUpTo } from "../../http/body.ts"
 import { toServer } from "../../http/connections.ts"
 import { failureInWords } from "../../http/failure-words.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
@@ -158,9 +158,10 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const get = (path: string) =>
     Effect.flatMap(
       Effect.timeoutOrElse(send(Request.get(path), 200), { duration: longestSilence, orElse: () => Effect.fail(silent) }),
-      ({ headers: { [taskHeader.digest]: digest }, stream }) => {
-        if (digest === undefined) return Effect.fail(notOurs(200))
-        const bytes = Stream.timeoutOrElse(Stream.mapError(stream, (error) => noAnswer(failureInWords(error))), {
+      (response) => {
+        const digest = response.headers[taskHeader.digest]
+        if (digest === undefined) return Effect.andThen(letGo(response), Effect.fail(notOurs(200)))
+        const bytes = Stream.timeoutOrElse(Stream.mapError(response.stream, (error) => noAnswer(failureInWords(error))), {
           duration: longestSilence,
           orElse: () => Stream.fail(silent)
         })

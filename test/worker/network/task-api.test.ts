@@ -451,3 +451,13 @@ describe("what an answer means", () => {
     }
   ])("$given is told as: $says", ({ says, status, text }) => expect(refusalOf("http://server", status, text).message).toBe(says))
 })
+
+// Alone, since a collection of garbage, which the others bring on, frees connections too.
+it.live("keeps no connection to something before the server, however much it sends", () =>
+  withTaskApi(Effect.fnUntraced(function*({ appendLog, state }, { api }) {
+    const pages = Array.from({ length: 17 }, () => "a large page" as const) // a worker has 16 connections
+    api.fault("GET /state", ...pages)
+    for (const _ of pages) expect((yield* Effect.flip(state).pipe(Effect.timeout("20 seconds"))).message).toContain("it answers 200")
+    yield* appendLog(0, Buffer.from("one"))
+    expect(api.log.toString()).toBe("one")
+  })))
