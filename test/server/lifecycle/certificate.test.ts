@@ -14,6 +14,7 @@ import { Connections } from "../../../src/server/lifecycle/listen.ts"
 import { Server } from "../../../src/server/lifecycle/server.ts"
 import type { ServerOptions } from "../../../src/server/settings.ts"
 import { authority, type Signed } from "../../http/certificates.ts"
+import { loggerTo } from "../../logger.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { directory, optionsIn, person, serve, serveWith, userToken } from "../live-server.ts"
 
@@ -61,7 +62,7 @@ const isText = (said: unknown): said is string => typeof said === "string"
 
 const listening = () => {
   const lines: Array<string> = []
-  const logger = Logger.make(({ message }) => void lines.push(...[message].flat().filter(isText)))
+  const logger = loggerTo(({ message }) => void lines.push(...[message].flat().filter(isText)))
   return { lines, logged: Effect.provide(Logger.layer([logger])) }
 }
 

@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { lookupBut } from "../../../src/http/connections.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import { type Archive, archiveUrl, fetchArchive as fetch, Forbidden } from "../../../src/worker/network/archive-url.ts"
+import { loggerTo } from "../../logger.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { sha256 } from "../fake-task-api.ts"
 
@@ -150,7 +151,7 @@ describe.concurrent("fetchArchive", () => {
     Effect.gen(function*() {
       const { asked, file, url } = yield* serving((_, response) => void response.writeHead(status).end())
       const lines = yield* Queue.unbounded<{ readonly second: number; readonly said: unknown }, Cause.Done>()
-      const logger = Logger.make(({ date, message }) => Queue.offerUnsafe(lines, { second: date.getTime() / 1000, said: message }))
+      const logger = loggerTo(({ date, message }) => Queue.offerUnsafe(lines, { second: date.getTime() / 1000, said: message }))
       const fiber = yield* Effect.flip(fetchArchive({ ...wanted(url), ...of }, file)).pipe(
         Effect.provide(Logger.layer([logger])),
         Effect.provideService(Random.Random, { nextDoubleUnsafe: () => 0.5, nextIntUnsafe: () => 0 }), // a pause is as long as its schedule says

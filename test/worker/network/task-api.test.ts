@@ -13,6 +13,7 @@ import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { NoAnswer, refusalOf, type TaskApiError } from "../../../src/worker/network/task-api-error.ts"
 import { TaskApi } from "../../../src/worker/network/task-api.ts"
 import { Settings } from "../../../src/worker/settings.ts"
+import { loggerTo } from "../../logger.ts"
 import { until } from "../../until.ts"
 import { sha256 } from "../fake-task-api.ts"
 import { type PoolParts, poolParts, taskUid } from "../pool-parts.ts"
@@ -65,7 +66,7 @@ describe.concurrent("the task API", () => {
     withTaskApi(
       Effect.fnUntraced(function*({ patiently }) {
         const said: Array<unknown> = []
-        const logger = Logger.make(({ logLevel, message }) => void said.push([logLevel, message]))
+        const logger = loggerTo(({ logLevel, message }) => void said.push([logLevel, message]))
         const away = new NoAnswer({ url: "http://pool", detail: "connection refused" })
         const asking = patiently(Effect.fail(away)).pipe(Effect.ignore, Effect.provide(Logger.layer([logger])))
         yield* Effect.forkChild(asking)
@@ -190,7 +191,7 @@ describe.concurrent("the task API", () => {
             "POST /kept-state": patiently(takeKeptState(Buffer.from("bytes")))
           }
           const said: Array<unknown> = []
-          const logger = Logger.make(({ logLevel, message }) => void said.push([logLevel, message]))
+          const logger = loggerTo(({ logLevel, message }) => void said.push([logLevel, message]))
           let count = 0
           api.onRequest = () => void count++
           api.fault(request, fault)
