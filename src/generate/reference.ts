@@ -1,4 +1,4 @@
-// Reference documents and schemas made from the tables and schemas of the code: reasons, decisions, rights, AgentTask, the server's API.
+// Reference documents and schemas made from the tables and schemas of the code: reasons, decisions, metrics, rights, AgentTask, the server's API.
 // Called by generate/main.
 import { agentTaskOpenApi } from "../core/manifest/installation/crd.ts"
 import { grants } from "../core/manifest/installation/rbac.ts"
@@ -9,6 +9,7 @@ import { reasons } from "../schema/task/reason.ts"
 import { openApi } from "../server/routes/open-api.ts"
 import { type GeneratedFile, jsonFile, markdownFile, table } from "./files/file.ts"
 import { installationOf } from "./files/installation.ts"
+import { metricsFile } from "./metrics.ts"
 
 const reasonsFile = (): GeneratedFile =>
   markdownFile("docs/reasons.md", [
@@ -80,6 +81,7 @@ const rbacFile = (): GeneratedFile =>
 export const referenceFiles = (): ReadonlyArray<GeneratedFile> => [
   reasonsFile(),
   decisionsFile(),
+  metricsFile(),
   rbacFile(),
   jsonFile("schemas/agent-task.schema.json", { $id: schemaId("agent-task"), ...agentTaskOpenApi() }),
   jsonFile("schemas/server.openapi.json", openApi())

@@ -2,6 +2,7 @@
 // It misses nothing: a watch goes on where the last one ended in order; after a lost connection, a stall or 410 it looks at all objects anew.
 // Feeds the controller's queue; the mirror may be behind, so a write based on it needs a guard.
 import { Cause, Clock, Duration, Effect, Fiber, Metric, Option, Random, type Scope, Stream } from "effect"
+import { metrics } from "../schema/api/metrics.ts"
 import { Kubernetes, type Selection } from "./client.ts"
 import { type KubernetesError, Unreachable } from "./errors.ts"
 import type { Kind } from "./kinds.ts"
@@ -51,10 +52,7 @@ const mostPageBytes = 4 * 1024 * 1024
 const longestBackoff = Duration.seconds(30)
 
 const lastHeard = (kind: string) =>
-  Metric.gauge("agent_job_watch_heard_timestamp_seconds", {
-    description: "When the API server last said something of a kind of objects, or else when this process began to watch it, in Unix time.",
-    attributes: { kind }
-  })
+  Metric.gauge("agent_job_watch_heard_timestamp_seconds", { ...metrics.agent_job_watch_heard_timestamp_seconds, attributes: { kind } })
 
 /**
  * Whether a watch may not go on from where it was. Behind a lost connection, etcd may have been restored from an older copy: the server then

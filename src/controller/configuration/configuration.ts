@@ -5,6 +5,7 @@ import { Cause, Context, Deferred, Effect, Layer, Metric, Ref, Result, Stream, S
 import { takenIdentities } from "../../core/manifest/own-objects.ts"
 import { reload } from "../../core/resolve/reload.ts"
 import { type Release, resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { metrics } from "../../schema/api/metrics.ts"
 import { shown } from "../../schema/document/explain.ts"
 import { allTold, located } from "../../schema/document/fault.ts"
 import { difference, leaves } from "../../schema/document/layers.ts"
@@ -29,9 +30,7 @@ export class Configuration extends Context.Service<Configuration, {
   static readonly layer = (settings: Settings): Layer.Layer<Configuration, ValuesInvalid> => Layer.effect(Configuration, make(settings))
 }
 
-const valid = Metric.gauge("agent_job_config_valid", {
-  description: "1 while the values files can be used; 0 while the controller goes on with those that it had before."
-})
+const valid = Metric.gauge("agent_job_config_valid", metrics.agent_job_config_valid)
 
 const load = Effect.fnUntraced(function*({ path, release }: Settings) {
   const { layers, values } = yield* loadValues([path])

@@ -7,7 +7,8 @@ import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
 import { withoutUpgrades } from "../../http/without-upgrades.ts"
-import { buildInfo, programVersion } from "../../schema/program-version.ts"
+import { metrics } from "../../schema/api/metrics.ts"
+import { programVersion } from "../../schema/program-version.ts"
 import { codeOf } from "../../schema/system-error.ts"
 
 class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readonly port: number; readonly cause: unknown }> {
@@ -19,8 +20,7 @@ class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readon
   }
 }
 
-const { description, name } = buildInfo
-const build = Metric.gauge(name, { description, attributes: { version: programVersion } })
+const build = Metric.gauge("agent_job_build_info", { ...metrics.agent_job_build_info, attributes: { version: programVersion } })
 
 /** Serves the endpoints. `ready` returns what is missing; an empty list means that the controller is ready. */
 export const Health = (port: number, ready: Effect.Effect<ReadonlyArray<string>>) =>

@@ -9,10 +9,12 @@ import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import { makeBackoff } from "../../queue/backoff.ts"
 import * as KeyedQueue from "../../queue/keyed-queue.ts"
+import { metrics } from "../../schema/api/metrics.ts"
+import { holdReasons } from "../../schema/task/reason.ts"
 import { poolIntake } from "../pool/pool-intake.ts"
 import { Pool } from "../pool/pool.ts"
 import { Reconciler } from "../reconcile/reconcile.ts"
-import { holdReasons, type Turns } from "../world/turns.ts"
+import type { Turns } from "../world/turns.ts"
 import type { World } from "../world/world.ts"
 import type { Attention } from "./attention.ts"
 
@@ -20,30 +22,19 @@ const concurrency = 16
 const drainLimit = Duration.seconds(20)
 const longestBackoff = Duration.minutes(1)
 
-const leader = Metric.gauge("agent_job_leader", { description: "1 while this replica leads." })
-const depth = Metric.gauge("agent_job_queue_depth", { description: "Tasks that wait to be looked at." })
-const failures = Metric.counter("agent_job_reconcile_failed_total", {
-  description: "Passes over a task that failed. Each is made again later; a conflict with another writer is no failure.",
-  incremental: true
-})
-const draining = Metric.gauge("agent_job_draining", { description: "1 while this replica leads a cluster that is drained." })
+const leader = Metric.gauge("agent_job_leader", metrics.agent_job_leader)
+const depth = Metric.gauge("agent_job_queue_depth", metrics.agent_job_queue_depth)
+const failures = Metric.counter("agent_job_reconcile_failed_total", { ...metrics.agent_job_reconcile_failed_total, incremental: true })
+const draining = Metric.gauge("agent_job_draining", metrics.agent_job_draining)
 
 const heldBack = holdReasons.map((reason) => ({
   reason,
-  gauge: Metric.gauge("agent_job_tasks_held_back", {
-    description:
-      "Tasks that wait while this replica leads and starts nothing new, by the reason: the cluster is drained (tasks of no pool alone), or without a proof that it isolates tasks.",
-    attributes: { reason }
-  })
+  gauge: Metric.gauge("agent_job_tasks_held_back", { ...metrics.agent_job_tasks_held_back, attributes: { reason } })
 }))
 /** How often the tasks are counted for that, which looks at each of them. */
 const countedEvery = Duration.seconds(30)
-const isolation = Metric.gauge("agent_job_isolation_proven", {
-  description: "1 while this replica leads and the isolation of tasks is proven for its values, as agent-job doctor proves it."
-})
-const inDoubt = Metric.gauge("agent_job_tasks_in_doubt", {
-  description: "Workspaces that wait for a person after an apply of no pool, while this replica leads, whose log names those applies."
-})
+const isolation = Metric.gauge("agent_job_isolation_proven", metrics.agent_job_isolation_proven)
+const inDoubt = Metric.gauge("agent_job_tasks_in_doubt", metrics.agent_job_tasks_in_doubt)
 
 /** Counts them, and names them in the log when they are news: nothing else tells such an end from others with the same reason. */
 const tellDoubts = ({ cache }: World) => {
@@ -111,6 +102,7 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
     )
   )
   yield* Metric.update(leader, 1)
+  yield* Metric.update(failures, 0) // a Prometheus sees the first failure only as the rise of a count that was there
   yield* Effect.addFinalizer(() => Metric.update(draining, 0)) // whoever leads next may hear that the drain is over
   yield* Effect.addFinalizer(() => Effect.andThen(tell({ heldBack: () => 0, isProven: () => false }), Metric.update(inDoubt, 0)))
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))

@@ -2,6 +2,7 @@
 // While a cluster is drained, or full, it asks for cancellations alone, and says so.
 // Run by controller/lifecycle/leader while it leads.
 import { Clock, Duration, Effect, Metric, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
+import { metrics } from "../../schema/api/metrics.ts"
 import { Configuration } from "../configuration/configuration.ts"
 import { makeAcceptor, sayAgain, type TaskPlace } from "./accept.ts"
 import { cancel } from "./cancel.ts"
@@ -25,10 +26,7 @@ const retrySeconds = 5
 const backlog = 100
 const retry = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
 
-const answeredAt = Metric.gauge("agent_job_pool_answered_timestamp_seconds", {
-  description:
-    "When the pool last answered the leader that asked for work, or for cancellations alone while drained or full, or else its lead began, in Unix time."
-})
+const answeredAt = Metric.gauge("agent_job_pool_answered_timestamp_seconds", metrics.agent_job_pool_answered_timestamp_seconds)
 const answered = Effect.flatMap(Clock.currentTimeMillis, (millis) => Metric.update(answeredAt, millis / 1000))
 
 /** Does what follows from an answer of the pool, during which this agent does not ask again, and the pool counts as answering. */

@@ -11,6 +11,7 @@ import { currentInstant, monotonicMillis } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import { makeBackoff } from "../../queue/backoff.ts"
+import { metrics } from "../../schema/api/metrics.ts"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { Configuration } from "../configuration/configuration.ts"
 import type { PoolSilent, ReportError } from "../pool/pool-reports.ts"
@@ -44,15 +45,8 @@ const afterLoss = Duration.seconds(1)
 /** The delay until a pool that did not hear why a task waits is told again. */
 const untilHeard = Duration.seconds(30)
 
-const decisions = Metric.counter("agent_job_reconcile_total", {
-  description:
-    "Decisions on a task, by its stage, the situation it was found in and, where the decision ended it, the phase that it ended in.",
-  incremental: true
-})
-
-const endedAt = Metric.gauge("agent_job_task_ended_timestamp_seconds", {
-  description: "When a decision last ended a task, by the labels that the count of such decisions has, in Unix time."
-})
+const decisions = Metric.counter("agent_job_reconcile_total", { ...metrics.agent_job_reconcile_total, incremental: true })
+const endedAt = Metric.gauge("agent_job_task_ended_timestamp_seconds", metrics.agent_job_task_ended_timestamp_seconds)
 
 const makesJob = ({ actions }: Plan): boolean => actions.some(({ _tag }) => _tag === "CreateJob")
 

@@ -3,21 +3,14 @@
 // Used by controller/reconcile/reconcile.
 import { Effect, Metric } from "effect"
 import { isOver } from "../../core/task/status.ts"
+import { metrics } from "../../schema/api/metrics.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 
 /** In seconds. A Pod starts within the first of them, and a stage may take up to a week. */
 const boundaries = [5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200, 172_800, 604_800]
 
-const waited = Metric.histogram("agent_job_task_wait_seconds", {
-  description:
-    "How long tasks waited from their creation until the worker in their Pod took them, by their stage; without those that no worker took.",
-  boundaries
-})
-
-const ran = Metric.histogram("agent_job_task_run_seconds", {
-  description: "How long tasks ran from when their worker took them to their end, by their stage and the phase that they ended in.",
-  boundaries
-})
+const waited = Metric.histogram("agent_job_task_wait_seconds", { ...metrics.agent_job_task_wait_seconds, boundaries })
+const ran = Metric.histogram("agent_job_task_run_seconds", { ...metrics.agent_job_task_run_seconds, boundaries })
 
 /** Returns the seconds between the two, which clocks that differ may have turned round. */
 const secondsBetween = (from: string, to: string): number => {

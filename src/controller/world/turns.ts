@@ -12,11 +12,10 @@ import { isCalledOff, isOfNewerVersion, isOver } from "../../core/task/status.ts
 import type { TaskPolicy } from "../../core/task/task-policy.ts"
 import type { Uid, WorkspaceName } from "../../schema/names.ts"
 import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
+import type { holdReasons } from "../../schema/task/reason.ts"
 import type { Cache } from "./cache.ts"
 import type { HeldRefusals } from "./held-refusals.ts"
 
-/** Why nothing new starts, whatever the limits leave room for. */
-export const holdReasons = ["Draining", "IsolationUnproven"] as const
 type HoldReason = (typeof holdReasons)[number]
 
 export interface Turns {

@@ -7,7 +7,9 @@ const ofOneTry = [
   String.raw`(?<=\bpods ")[^"]+(?=" is forbidden)`, // the name that was made up for a Pod
   String.raw`(?<=, used: )\S+`, // what others have of a quota
   String.raw`(?<!\bsha256:)\b[0-9a-f]{64}\b`, // the id of a sandbox, and not the digest of an image
-  String.raw`(?<=/netns/)[\w-]+` // the name of its network
+  String.raw`(?<=/netns/)[\w-]+`, // the name of its network
+  String.raw`(?<=\bback-off )[\dhms.]+(?= restarting failed container=)`, // how long the kubelet waits before the next try
+  String.raw`\bBack-off pulling image "[^"]*": \w+: ` // how it begins meanwhile to say what was wrong with the last one
 ]
 const pattern = new RegExp(ofOneTry.join("|"), "gu")
 

@@ -1,6 +1,6 @@
 // The alerts, as rules of Prometheus, from the metrics that the controller and the server really have.
 // Invariant: each alert says in one sentence what is wrong and in another what to do, of one installation: a namespace of a cluster.
-// Used by generate/components/monitoring.
+// Used by generate/components/monitoring and generate/metrics.
 import { rows } from "../../core/reconcile/plan.ts"
 import type { Stage } from "../../schema/task/agent-task.ts"
 

@@ -1,6 +1,6 @@
 // The Grafana dashboard: which controllers lead, what waits and for how long, what the controller does, how the runs stand, and all versions.
 // Invariant: it asks only for metrics that controller and server have; the data source is chosen in Grafana.
-// Used by generate/components/monitoring.
+// Used by generate/components/monitoring and generate/metrics.
 import { mark } from "../files/file.ts"
 
 interface Panel {
@@ -20,7 +20,7 @@ const total = (series: string): string => `sum(max by (cluster, namespace) (${se
 const mostSeconds = (histogram: string, labels: string): string =>
   `histogram_quantile(0.9, sum by (le, ${labels}) (rate(${histogram}_bucket{${chosen}}[1h])))`
 
-const panels: ReadonlyArray<Panel> = [
+export const panels: ReadonlyArray<Panel> = [
   {
     type: "stat",
     title: "Controllers that lead",

@@ -47,7 +47,7 @@ export const monitoring: Component = {
   does: "Metrics of controller and server for Prometheus, alerts with what to do, and a dashboard for Grafana.",
   adapt: [
     "Needs the Prometheus Operator: without its CRDs PodMonitor and PrometheusRule nothing of this can be applied. Where its Prometheus selects by labels, add those by a patch.",
-    "The file rules.yaml has the rules alone, for a Prometheus without the operator, which scrapes `/metrics` of port 8081 of controllers and 8080 of the server, where `# HELP` says what each metric is. Grafana's sidecar finds the dashboard by the label grafana_dashboard.",
+    "The file rules.yaml has the rules alone, for a Prometheus without the operator, which scrapes `/metrics` of port 8081 of controllers and 8080 of the server, and docs/metrics.md says what each metric is. Grafana's sidecar finds the dashboard by the label grafana_dashboard.",
     "Installations are told apart by their namespace, and in a Prometheus of several clusters by the label cluster, which each cluster's metrics must have there.",
     "Where the rules of kube-prometheus are, KubePdbNotEnoughHealthyPods fires for the budget agent-job-changes for ever: docs/disruptions.md has the route that keeps it silent."
   ],

@@ -94,3 +94,6 @@ export const doubts: ReadonlyArray<string> = ["NodeUnreachable", "PodNotReady"] 
 
 /** Reasons for which a task may wait in the queue. */
 export type WaitReason = Exclude<keyof typeof whileItWaits, "Accepted">
+
+/** Why nothing new starts, whatever the limits leave room for. */
+export const holdReasons = ["Draining", "IsolationUnproven"] as const satisfies ReadonlyArray<WaitReason>

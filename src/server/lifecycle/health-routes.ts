@@ -6,9 +6,10 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
 import { X509Certificate } from "node:crypto"
 import { statfs } from "node:fs/promises"
+import { type MetricName, metrics } from "../../schema/api/metrics.ts"
 import { RunStatus } from "../../schema/api/run.ts"
 import { Timestamp } from "../../schema/names.ts"
-import { buildInfo, programVersion } from "../../schema/program-version.ts"
+import { programVersion } from "../../schema/program-version.ts"
 import { logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
 import { Refused } from "../refused.ts"
 import { Agents, connected } from "../run/agents.ts"
@@ -22,8 +23,7 @@ import { sharedVerdict } from "../store/shared-verdict.ts"
 import { type Pair, ShownPair } from "./certificate.ts"
 
 const Count = Schema.Struct({ status: RunStatus, n: Schema.Int })
-/** How far a stage that is not over came: no agent has it, one has taken it, its worker has begun, or the agent that has it is not heard. */
-const progresses = ["waiting", "taken", "started", "silent"] as const
+const { progress: progresses } = metrics.agent_job_server_stages.labels
 const Open = Schema.Struct({
   progress: Schema.Literals(progresses),
   agent: Schema.NullOr(Schema.String),
@@ -35,25 +35,18 @@ const Open = Schema.Struct({
 
 /** Returns the seconds since then; 0 if there is no time, or if it is in the future because the clock was set back. */
 const ageSeconds = (since: string | null, now: number) => since === null ? 0 : Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
-const gauge = (name: string, help: string, value: number, labels = "") => [
-  `# HELP ${name} ${help}`,
-  `# TYPE ${name} gauge`,
-  `${name}${labels} ${value}`
+const family = (name: MetricName, series: ReadonlyArray<readonly [labels: string, value: number]>) => [
+  `# HELP ${name} ${metrics[name].description}`,
+  `# TYPE ${name} ${metrics[name].type}`,
+  ...series.map(([labels, value]) => `${name}${labels} ${value}`)
 ]
+const gauge = (name: MetricName, value: number) => family(name, [["", value]])
 
 const validity = ({ cert }: Pair) => {
   const { validFromDate, validToDate } = new X509Certificate(cert)
   return [
-    ...gauge(
-      "agent_job_server_certificate_not_before_timestamp_seconds",
-      "From when the certificate is valid that the server shows, in Unix time.",
-      validFromDate.getTime() / 1000
-    ),
-    ...gauge(
-      "agent_job_server_certificate_not_after_timestamp_seconds",
-      "Until when the certificate is valid that the server shows, in Unix time.",
-      validToDate.getTime() / 1000
-    )
+    ...gauge("agent_job_server_certificate_not_before_timestamp_seconds", validFromDate.getTime() / 1000),
+    ...gauge("agent_job_server_certificate_not_after_timestamp_seconds", validToDate.getTime() / 1000)
   ]
 }
 
@@ -75,7 +68,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   })
 
   /** The text is shared, because anybody may ask for it without a token: the rows are counted only now and then. */
-  const metrics = yield* sharedVerdict(
+  const shownMetrics = yield* sharedVerdict(
     Effect.gen(function*() {
       const counts = yield* rows(Count)(sql`SELECT status, n FROM runCounts`)
       const doubts = yield* counted(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
@@ -96,57 +89,33 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
       const pair = shown()
       const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
       const lines = [
-        ...gauge(buildInfo.name, buildInfo.description, 1, `{version="${programVersion}"}`),
-        "# HELP agent_job_server_runs Runs by status.",
-        "# TYPE agent_job_server_runs gauge",
-        ...RunStatus.literals.map((status) =>
-          `agent_job_server_runs{status="${status}"} ${counts.find((count) => count.status === status)?.n ?? 0}`
+        ...family("agent_job_build_info", [[`{version="${programVersion}"}`, 1]]),
+        ...family(
+          "agent_job_server_runs",
+          RunStatus.literals.map((status) => [`{status="${status}"}`, counts.find((count) => count.status === status)?.n ?? 0])
         ),
         ...gauge(
           "agent_job_server_oldest_run_at_work_seconds",
-          "Since the worker began that has been at work on a run for the longest; 0 if none is.",
           ageSeconds(open.flatMap(({ since }) => since ?? []).sort()[0] ?? null, yield* Clock.currentTimeMillis)
         ),
-        "# HELP agent_job_server_stages Stages that are not over: waiting for an agent (of the plans of a workspace that hold nothing, ten at most), taken by one, started by their worker, or taken or started and silent, since the agent that has them was not heard in the last 90 seconds.",
-        "# TYPE agent_job_server_stages gauge",
-        ...progresses.map((progress) => `agent_job_server_stages{progress="${progress}"} ${inProgress(progress)}`),
-        ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts),
-        ...gauge(
-          "agent_job_server_agents",
-          "Agents that asked for work in the last 90 seconds, or said that they have as much as they take.",
-          connected(present(null))
-        ),
-        ...gauge(
-          "agent_job_server_stages_unasked",
-          "Stages that wait, while no agent that may take them was heard in the last 90 seconds.",
-          unasked
-        ),
-        ...gauge(
-          "agent_job_server_stages_drained",
-          "Stages that wait for agents that are drained, or with one.",
-          open.reduce((sum, { heldBack }) => sum + heldBack, drained)
-        ),
-        ...gauge(
-          "agent_job_server_idle_pool_seconds",
-          "For how long runs have waited for a pool of which none is known to be at work: of the pool of which that is longest; 0 if there is none.",
-          yield* lookAtIdle
-        ),
-        ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
-        ...gauge(
-          "agent_job_server_takes_files",
-          "1 while the data directory takes a file of the size of a state, which a quota may keep it from though there seems to be room.",
-          takesFiles
-        ),
+        ...family("agent_job_server_stages", progresses.map((progress) => [`{progress="${progress}"}`, inProgress(progress)])),
+        ...gauge("agent_job_server_states_in_doubt", doubts),
+        ...gauge("agent_job_server_agents", connected(present(null))),
+        ...gauge("agent_job_server_stages_unasked", unasked),
+        ...gauge("agent_job_server_stages_drained", open.reduce((sum, { heldBack }) => sum + heldBack, drained)),
+        ...gauge("agent_job_server_idle_pool_seconds", yield* lookAtIdle),
+        ...gauge("agent_job_server_resident_bytes", process.memoryUsage.rss()),
+        ...gauge("agent_job_server_takes_files", takesFiles),
         ...(pair === undefined ? [] : validity(pair)),
         ...Option.match(free, {
           onNone: () => [],
           onSome: ({ bavail, blocks, bsize, ffree, files }) => [
             ...(blocks === 0
               ? []
-              : gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory, if it has a limit.", bavail * bsize)),
+              : gauge("agent_job_server_disk_free_bytes", bavail * bsize)),
             ...(files === 0
               ? []
-              : gauge("agent_job_server_disk_free_files", "How many files its file system still has room for, if that has a limit.", ffree))
+              : gauge("agent_job_server_disk_free_files", ffree))
           ]
         })
       ]
@@ -188,7 +157,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       "GET",
       "/metrics",
-      () => Effect.map(metrics, (text) => HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+      () => Effect.map(shownMetrics, (text) => HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }))
     )
   ]
 }))

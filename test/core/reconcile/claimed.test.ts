@@ -104,6 +104,26 @@ describe("plan, of a task that is claimed", () => {
     })
   })
 
+  it("says the same, to the pool too, for as long as the kubelet waits ever longer to start the runner again", () => {
+    const whole: Seed = { ...plainSeed, life: "claimed", pool: true, job: "active", pod: "unready", worker: "running", unreadySeconds: 120 }
+    const waiting = (wait: string) => ({
+      runner: Option.some(
+        {
+          state: "waiting",
+          reason: "CrashLoopBackOff",
+          message: `back-off ${wait} restarting failed container=runner pod=pod_tasks(pod-uid)`,
+          exitCode: Option.none(),
+          lastReason: "Error"
+        } as const
+      )
+    })
+    const world = withPod(worldOf(whole), waiting("20s"))
+    const told = plan(policyOf(whole), world, noon)
+    expect(told).toMatchObject({ status: { message: expect.stringContaining("back-off 20s") }, notices: [{ _tag: "ReportWait" }] })
+    const later = plan(policyOf(whole), withPod(perform(world, told), waiting("40s")), noon)
+    expect(later).toMatchObject({ situation: told.situation, status: told.status, notices: [] })
+  })
+
   it("ends a Pod that another container keeps once its worker has died, and calls the task lost for that once its engine is over", () => {
     const whole: Seed = { ...plainSeed, ...kept, pool: true, holder: "mine" }
     const decide = (world: Observed) => plan(policyOf(whole), world, noon)

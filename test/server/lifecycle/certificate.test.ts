@@ -15,6 +15,7 @@ import { Server } from "../../../src/server/lifecycle/server.ts"
 import type { ServerOptions } from "../../../src/server/settings.ts"
 import { authority, type Signed } from "../../http/certificates.ts"
 import { loggerTo } from "../../logger.ts"
+import { missingIn, strangeIn } from "../../schema/api/shown-metrics.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { directory, optionsIn, person, serve, serveWith, userToken } from "../live-server.ts"
 
@@ -131,6 +132,17 @@ describe("a server with a certificate", () => {
       expect(yield* after(second)).toEqual(["second", "the server shows a new certificate"])
       rmSync(tls.keyFile)
       expect(yield* after(second)).toEqual(["second", `${former}the key file ${tls.keyFile} cannot be read (it is not there)`])
+    }))
+
+  it.live("has each metric of its table, with its sentence, its type and its labels", () =>
+    Effect.gen(function*() {
+      const { cert, sign } = yield* ca
+      const { tls } = yield* mounted(sign("first"))
+      const { url } = yield* serveWith({ ...optionsIn(yield* directory), tls })
+      const { text } = yield* asked(url, cert, { path: "/metrics" })
+      expect(strangeIn(text)).toEqual([])
+      const missing = missingIn(text).filter((name) => name.startsWith("agent_job_server_") || name === "agent_job_build_info")
+      expect(missing.filter((name) => !name.includes("disk_free"))).toEqual([]) // not every disk has both limits
     }))
 
   it.effect("says until when that is valid which it shows, and nothing of the kind while it speaks HTTP", () =>
