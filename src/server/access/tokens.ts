@@ -6,7 +6,7 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypt
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import type { HolderOfSome } from "../../core/run/permission.ts"
-import { isRightItself, knownRoles, type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
+import { hashIn, isRightItself, knownRoles, looksLikeHash, type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
 import { codeOf, errorInWords, whyUnreadable } from "../../schema/system-error.ts"
 import { OptionsUnusable, ServerError, type ServerOptions } from "../settings.ts"
 import { syncDirectory } from "../store/blobs.ts"
@@ -100,8 +100,11 @@ export class Tokens extends Context.Service<Tokens, {
     )
 }
 
-/** Compares with all known tokens, so that the time says nothing about which one was near. */
+const shortestToken = 16
+
+/** Compares with all known tokens, so that the time says nothing about which one was near. A hash may be that of no token at all. */
 const oneOf = (all: ReadonlyArray<Known>, token: string): Option.Option<Known> => {
+  if (token.length < shortestToken) return Option.none()
   const hash = sha256(token)
   return Option.fromUndefinedOr(all.filter((known) => timingSafeEqual(known.hash, hash))[0])
 }
@@ -115,7 +118,8 @@ const unusable = (message: string) => new OptionsUnusable({ message })
 /** Returns the holder of a token; fails if its line has a role or workspaces that no token of such a file may have. */
 const knownOf =
   (file: string, whose: "user" | "pool") => ({ name: said, role, token, workspaces }: TokenLine): Effect.Effect<Known, OptionsUnusable> => {
-    const hash = sha256(token)
+    const hashed = hashIn(token)
+    const hash = hashed === undefined ? sha256(token) : Buffer.from(hashed, "hex")
     const name = said === "" ? hash.toString("hex").slice(0, 8) : said
     if (whose === "pool" && (role !== "everything" || workspaces !== "all")) {
       return unusable(
@@ -140,9 +144,15 @@ const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool
     catch: (cause) => unusable(`The ${whose} token file ${file} cannot be read (${whyUnreadable(cause)}); create it, one token a line.`)
   })
   const lines = tokenLines(text)
-  if (lines.length === 0 || lines.some(({ token }) => token.length < 16)) {
+  const noHash = lines.find(({ token }) => looksLikeHash(token) && hashIn(token) === undefined)
+  if (noHash !== undefined) {
     return yield* unusable(
-      `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.`
+      `The ${whose} token file ${file} has a malformed hash in line ${noHash.number}; let that line begin with sha256: and the 64 hex digits of the SHA-256 of its token.`
+    )
+  }
+  if (lines.length === 0 || lines.some(({ token }) => token.length < shortestToken)) {
+    return yield* unusable(
+      `The ${whose} token file ${file} must hold at least one token, each of ${shortestToken} characters or more; write a random one into it.`
     )
   }
   if (lines.some(({ token }) => isRightItself(token))) {
