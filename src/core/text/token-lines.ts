@@ -1,6 +1,6 @@
 // The grammar of a file with tokens: a token or its hash a line, the name of its holder, what it may do and in which workspaces; an empty line, or one with # first, is none.
 // Invariant: server and clients read the same Secret alike; no line stops a client, and no word that looks like one of these rights gives a token more than it.
-// Used by server/access/tokens for all lines, and by controller/pool/pool and cli/server/connection for the first with a token in clear.
+// Used by server/access/token-files for all lines, and by controller/pool/pool and cli/server/connection for the first with a token in clear.
 import { Schema } from "effect"
 import { WorkspacePattern } from "../../schema/workspace-pattern.ts"
 
