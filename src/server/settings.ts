@@ -21,7 +21,8 @@ export interface ServerOptions {
   /** How clients reach the server; absent: what each request says in its Host header. */
   readonly publicUrl?: string
   /**
-   * A file with one token a line, each followed by the name of its holder, if wanted. Empty lines and lines that begin with # are skipped.
+   * A file with one token a line, or its hash, each followed by the name of its holder, if wanted. Empty lines and lines that begin with #
+   * are skipped.
    */
   readonly userTokenFile: string
   readonly poolTokenFile: string

@@ -438,7 +438,7 @@ describe("an empty token", () => {
         .toEqual({
           code: 2,
           out: "",
-          said: `error: The token file ${file} is empty; put the user token into it.`
+          said: `error: The token file ${file} has no token in clear; put the user token into it.`
         })
       const url = yield* serve(made)
       expect(yield* typed({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: "" }, "get", "runs")).toMatchObject({

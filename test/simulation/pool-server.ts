@@ -109,7 +109,7 @@ const stores = Layer.mergeAll(Assignments.layer, ImportRuns.layer, Settlements.l
       user: () => Option.none(),
       pool: () => Option.none(),
       isOfPool: () => true,
-      pools: [pool],
+      pools: () => [pool],
       secretOf: () => "",
       isSecretOf: () => false
     })

@@ -67,9 +67,12 @@ const flags = {
   keyFile: tlsFile("tls-private-key-file", "keyFile", "Its private key in PEM."),
   userTokenFile: file(
     "user-token-file",
-    "Tokens of people, one a line; what follows a token is a name, and at the end may be role=plan or role=read, and workspaces=NAME,BEGINNING*."
+    "Tokens of people, one a line, in clear or as sha256:HEX; what follows a token is a name, and at the end may be role=plan or role=read, and workspaces=NAME,BEGINNING*."
   ),
-  poolTokenFile: file("pool-token-file", "Tokens of controllers, one a line; what follows a token is the name of its pool."),
+  poolTokenFile: file(
+    "pool-token-file",
+    "Tokens of controllers, one a line, in clear or as sha256:HEX; what follows a token is the name of its pool."
+  ),
   defaultPool: Flag.String("default-pool").pipe(
     Flag.withMetavar("POOL"),
     Flag.optional,

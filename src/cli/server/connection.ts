@@ -50,7 +50,9 @@ const tokenOf = Effect.fnUntraced(function*(path: string) {
     () => new BadInput({ message: `Cannot read the token file ${path}; check its name and that you may read it.` })
   )
   const token = firstToken(text)
-  if (token === undefined) return yield* new BadInput({ message: `The token file ${path} is empty; put the user token into it.` })
+  if (token === undefined) {
+    return yield* new BadInput({ message: `The token file ${path} has no token in clear; put the user token into it.` })
+  }
   return Redacted.make(token)
 })
 

@@ -136,7 +136,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string, agent: 
     try: () => readFile(tokenFile, "utf8"),
     catch: (cause) => unreadable(errorInWords(cause))
   }).pipe(
-    Effect.flatMap((text) => Effect.mapError(Effect.fromNullishOr(firstToken(text)), () => unreadable("it has none"))),
+    Effect.flatMap((text) => Effect.mapError(Effect.fromNullishOr(firstToken(text)), () => unreadable("it has none in clear"))),
     Effect.map(Redacted.make)
   )
 

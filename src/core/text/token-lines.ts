@@ -1,6 +1,6 @@
-// The grammar of a file with tokens: a token a line, the name of its holder, what the token may do and in which workspaces; an empty line, or one with # first, is none.
+// The grammar of a file with tokens: a token or its hash a line, the name of its holder, what it may do and in which workspaces; an empty line, or one with # first, is none.
 // Invariant: server and clients read the same Secret alike; no line stops a client, and no word that looks like one of these rights gives a token more than it.
-// Used by server/access/tokens for all lines, and by controller/pool/pool and cli/server/connection for the first.
+// Used by server/access/token-files for all lines, and by controller/pool/pool and cli/server/connection for the first with a token in clear.
 import { Schema } from "effect"
 import { WorkspacePattern } from "../../schema/workspace-pattern.ts"
 
@@ -12,6 +12,9 @@ export type Role = (typeof roles)[number]
 export type Reach = "all" | ReadonlyArray<string>
 
 export interface TokenLine {
+  /** Which line of the file it is, from 1. */
+  readonly number: number
+  /** The token in clear, or a word that `looksLikeHash`. */
   readonly token: string
   /** The name of its holder; empty if there is none. */
   readonly name: string
@@ -59,18 +62,24 @@ const saidIn = <A>(words: ReadonlyArray<string>, is: (word: string) => boolean, 
 }
 
 export const tokenLines = (text: string): ReadonlyArray<TokenLine> =>
-  text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#")).map((line) => {
-    const [token = "", ...words] = line.split(/\s+/u)
-    return {
+  text.split("\n").map((line, index) => ({ number: index + 1, words: line.trim().split(/\s+/u) }))
+    .filter(({ words: [first = ""] }) => first !== "" && !first.startsWith("#"))
+    .map(({ number, words: [token = "", ...words] }) => ({
+      number,
       token,
       name: words.filter((word) => !isRight(word)).join(" "),
       role: saidIn<Role>(words, isRole, (word) => roleWords.get(word), "everything"),
       workspaces: saidIn<Reach>(words, isOfWorkspaces, patternsIn, "all")
-    }
-  })
+    }))
 
 /** Reports whether a line has its rights first, where its token is to be: who knows them would have the token. */
 export const isRightItself = (token: string): boolean => /^(?:role|workspace)s?[=:]/iu.test(token)
 
-/** Returns the token that a client of the file uses, or undefined if it has none. */
-export const firstToken = (text: string): string | undefined => tokenLines(text)[0]?.token
+/** Reports whether a first word may be meant as a hash, well written or not. Taken for a token, it lets in whoever reads the file. */
+export const looksLikeHash = (token: string): boolean => /^\W*sha-?\d+\b/iu.test(token)
+
+/** Returns the SHA-256 of its token, in hex, that a line has in place of the token; undefined if it has none. */
+export const hashIn = (token: string): string | undefined => /^sha256:([\da-f]{64})$/iu.exec(token)?.[1]
+
+/** Returns the token that a client of the file uses, or undefined if none is in clear. */
+export const firstToken = (text: string): string | undefined => tokenLines(text).find(({ token }) => !looksLikeHash(token))?.token

@@ -6,12 +6,12 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypt
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import type { HolderOfSome } from "../../core/run/permission.ts"
-import { isRightItself, knownRoles, type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
-import { codeOf, errorInWords, whyUnreadable } from "../../schema/system-error.ts"
-import { OptionsUnusable, ServerError, type ServerOptions } from "../settings.ts"
+import { codeOf, errorInWords } from "../../schema/system-error.ts"
+import { ServerError, type ServerOptions } from "../settings.ts"
 import { syncDirectory } from "../store/blobs.ts"
 import { keyIn } from "../store/earlier-data.ts"
 import { RandomBytes } from "../store/ids.ts"
+import { following, type Known, type KnownTokens, knownTokens, placesOf, shortestToken } from "./token-files.ts"
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest()
 
@@ -66,8 +66,8 @@ export class Tokens extends Context.Service<Tokens, {
   readonly pool: (token: string) => Option.Option<PoolHolder>
   /** Reports whether a token in that file has the hash. */
   readonly isOfPool: (hash: string) => boolean
-  /** The names in the file of the pool tokens, in its order; tokens with the same name are of one pool. */
-  readonly pools: ReadonlyArray<string>
+  /** Returns the names in the file of the pool tokens, in its order; tokens with the same name are of one pool. */
+  readonly pools: () => ReadonlyArray<string>
   /**
    * Returns 64 hex digits, always the same for a subject: the last part of a path that needs no token, or a key (of a run's seals, of a
    * stage's kept states).
@@ -79,16 +79,13 @@ export class Tokens extends Context.Service<Tokens, {
     Layer.effect(
       Tokens,
       Effect.gen(function*() {
-        const known = { user: yield* tokensIn(options.userTokenFile, "user"), pool: yield* tokensIn(options.poolTokenFile, "pool") }
-        if (known.user.some(({ hash }) => known.pool.some((pool) => pool.hash.equals(hash)))) {
-          return yield* unusable(
-            `A token is in ${options.userTokenFile} and in ${options.poolTokenFile}, so who has it would be a person and a controller at once; give each file tokens of its own.`
-          )
-        }
+        const places = yield* placesOf(options) // before they are read, so that what is put there meanwhile is read again
+        let known: KnownTokens = yield* knownTokens(options)
+        yield* Effect.forkScoped(following(options, places, (next) => (known = next)))
         const key = yield* pathKey(keyIn(options.dataDir))
         const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
         return Tokens.of({
-          pools: [...new Set(known.pool.map(({ name }) => name))],
+          pools: () => [...new Set(known.pool.map(({ name }) => name))],
           user: (token) => Option.map(oneOf(known.user, token), ({ name, role, workspaces }) => ({ kind: "user", name, role, workspaces })),
           pool: (token) =>
             Option.map(oneOf(known.pool, token), ({ hash, name }) => ({ kind: "pool", name, tokenHash: hash.toString("hex") })),
@@ -100,64 +97,12 @@ export class Tokens extends Context.Service<Tokens, {
     )
 }
 
-/** Compares with all known tokens, so that the time says nothing about which one was near. */
+/** Compares with all known tokens, so that the time says nothing about which one was near. A hash may be that of no token at all. */
 const oneOf = (all: ReadonlyArray<Known>, token: string): Option.Option<Known> => {
+  if (token.length < shortestToken) return Option.none()
   const hash = sha256(token)
   return Option.fromUndefinedOr(all.filter((known) => timingSafeEqual(known.hash, hash))[0])
 }
-
-interface Known extends HolderOfSome {
-  readonly hash: Buffer
-}
-
-const unusable = (message: string) => new OptionsUnusable({ message })
-
-/** Returns the holder of a token; fails if its line has a role or workspaces that no token of such a file may have. */
-const knownOf =
-  (file: string, whose: "user" | "pool") => ({ name: said, role, token, workspaces }: TokenLine): Effect.Effect<Known, OptionsUnusable> => {
-    const hash = sha256(token)
-    const name = said === "" ? hash.toString("hex").slice(0, 8) : said
-    if (whose === "pool" && (role !== "everything" || workspaces !== "all")) {
-      return unusable(
-        `The pool token file ${file} has the word role or workspaces, or a word with = or *, beside the token of ${name}, and only user tokens have such; take it from that line.`
-      )
-    }
-    if (role === undefined) {
-      return unusable(
-        `The user token file ${file} gives the token of ${name} a role that there is not; let that line end with ${knownRoles}, or with a name without the word role, of one who may do everything.`
-      )
-    }
-    return workspaces === undefined
-      ? unusable(
-        `The user token file ${file} gives the token of ${name} workspaces that there cannot be, or a name with = or *; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or, for one who may use all, have a name without =, * and the word workspaces.`
-      )
-      : Effect.succeed({ hash, name, role, workspaces })
-  }
-
-const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool") {
-  const text = yield* Effect.tryPromise({
-    try: () => readFile(file, "utf8"),
-    catch: (cause) => unusable(`The ${whose} token file ${file} cannot be read (${whyUnreadable(cause)}); create it, one token a line.`)
-  })
-  const lines = tokenLines(text)
-  if (lines.length === 0 || lines.some(({ token }) => token.length < 16)) {
-    return yield* unusable(
-      `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.`
-    )
-  }
-  if (lines.some(({ token }) => isRightItself(token))) {
-    return yield* unusable(`The ${whose} token file ${file} has a line that begins with a role or workspaces; let it begin with the token.`)
-  }
-  const known = yield* Effect.forEach(lines, knownOf(file, whose))
-  const rights = ({ role, workspaces }: Known) => JSON.stringify([role, workspaces])
-  const twice = known.find((one) => known.some((other) => other.hash.equals(one.hash) && rights(other) !== rights(one)))
-  if (twice !== undefined) {
-    return yield* unusable(
-      `The user token file ${file} has the token of ${twice.name} twice, with another role or other workspaces; leave one of these lines.`
-    )
-  }
-  return known
-})
 
 const keyBytes = 32
 

@@ -60,9 +60,12 @@ const make = Effect.gen(function*() {
   const { defaultPool = null } = yield* Settings
   const { pools } = yield* Tokens
 
-  const hasToken = (pool: string) => pools.includes(pool)
+  const hasToken = (pool: string) => pools().includes(pool)
   if (defaultPool !== null && !hasToken(defaultPool)) {
-    yield* Effect.logWarning("no token has the name of the default pool, so what is bound to no pool waits", { defaultPool, pools })
+    yield* Effect.logWarning("no token has the name of the default pool, so what is bound to no pool waits", {
+      defaultPool,
+      pools: pools()
+    })
   }
 
   const of = ({ pool }: Pick<Workspace, "pool">) => pool ?? defaultPool
@@ -114,7 +117,7 @@ const make = Effect.gen(function*() {
     const workspacesOf = (pool: string | null) =>
       perName.reduce((sum, { n, pool: named }) => of({ pool: named }) === pool ? sum + n : sum, 0)
     const counts = (pool: string | null) => ({ waiting: countOf(waits, pool), workspaces: workspacesOf(pool) })
-    const named = [...pools, defaultPool, ...perName.map(({ pool }) => pool)].filter((pool) => pool !== null)
+    const named = [...pools(), defaultPool, ...perName.map(({ pool }) => pool)].filter((pool) => pool !== null)
     return {
       pools: [...new Set(named)].sort().map((name): PoolView => ({
         id: poolId(name),
@@ -141,7 +144,7 @@ const make = Effect.gen(function*() {
       hasToken(pool)
         ? Effect.succeed(pool)
         : Effect.fail(
-          invalid(`There is no pool ${JSON.stringify(pool)}: no token has that name. The pools of this server are: ${pools.join(", ")}.`)
+          invalid(`There is no pool ${JSON.stringify(pool)}: no token has that name. The pools of this server are: ${pools().join(", ")}.`)
         ),
     untaken,
     idle,

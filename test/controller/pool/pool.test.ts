@@ -11,7 +11,7 @@ import { askPool, isFinalRefusal, Pool, type PoolError } from "../../../src/cont
 import { authority } from "../../http/certificates.ts"
 import { endlessly } from "../../http/endless.ts"
 import { listening } from "../../http/forward-proxy.ts"
-import { directory, failed, person, poolToken, serve, succeeded } from "../../server/live-server.ts"
+import { directory, failed, person, poolToken, serve, sha256, succeeded } from "../../server/live-server.ts"
 
 const uid = "uid-of-task"
 const ofTask = Option.some(uid)
@@ -274,15 +274,20 @@ it.live.each([
     expect((yield* Effect.flip(pool.acquire("agent", 0, 1))).message).toBe(message(url))
   }).pipe(Effect.scoped))
 
-it.live("reads its file as the server does: the first token, whatever names, comments and other tokens are there", () =>
+it.live("reads its file as the server does: the first token in clear, whatever names, comments, hashes and other tokens are there", () =>
   Effect.gen(function*() {
     const { made, pool } = yield* setUp
     const file = join(made, "pool.token")
-    writeFileSync(file, `# of the first cluster\n\n${poolToken} The first cluster\nanother-token-0123456789 The second\n`)
+    writeFileSync(
+      file,
+      `# of the first cluster\n\nsha256:${
+        sha256(poolToken)
+      } By its hash\n${poolToken} The first cluster\nanother-token-0123456789 The second\n`
+    )
     expect(yield* pool.acquire("agent", 0, 1)).toEqual([])
     writeFileSync(file, "# none yet\n")
     expect((yield* Effect.flip(pool.acquire("agent", 0, 1))).message).toContain(
-      `its token cannot be read from ${file} (it has none); check the Secret`
+      `its token cannot be read from ${file} (it has none in clear); check the Secret`
     )
   }).pipe(Effect.scoped))
 

@@ -1,10 +1,10 @@
 import { expect, it } from "@effect/vitest"
-import { firstToken, tokenLines } from "../../../src/core/text/token-lines.ts"
+import { firstToken, hashIn, looksLikeHash, tokenLines } from "../../../src/core/text/token-lines.ts"
 
 it("has a token a line, with the name of its holder", () =>
   expect(tokenLines("# of 2026\n\n one\ntwo  Ada \t Lovelace\r\n  # three\n")).toEqual([
-    { token: "one", name: "", role: "everything", workspaces: "all" },
-    { token: "two", name: "Ada Lovelace", role: "everything", workspaces: "all" }
+    { number: 3, token: "one", name: "", role: "everything", workspaces: "all" },
+    { number: 4, token: "two", name: "Ada Lovelace", role: "everything", workspaces: "all" }
   ]))
 
 it.each([
@@ -36,7 +36,7 @@ it.each([
   { line: "one CI role=plan role=plan", name: "CI", role: undefined }
 ])(
   "has a role as its last word, and takes nothing like one for a part of a name: $line",
-  ({ line, name, role }) => expect(tokenLines(line)).toEqual([{ token: "one", name, role, workspaces: "all" }])
+  ({ line, name, role }) => expect(tokenLines(line)).toEqual([{ number: 1, token: "one", name, role, workspaces: "all" }])
 )
 
 it.each([
@@ -85,7 +85,34 @@ it.each([
   { line: "one workspace-pool", name: "workspace-pool", workspaces: "all" }
 ])(
   "has workspaces beside the role, in any order, and takes nothing like them for a part of a name: $line",
-  ({ line, ...said }) => expect(tokenLines(line)).toEqual([{ token: "one", role: "everything", ...said }])
+  ({ line, ...said }) => expect(tokenLines(line)).toEqual([{ number: 1, token: "one", role: "everything", ...said }])
+)
+
+const digits = "0123456789abcdef".repeat(4)
+const hashWord = `sha256:${digits}`
+
+it.each([
+  { word: hashWord, hash: digits },
+  { word: hashWord.toUpperCase().replace("SHA", "sha"), hash: digits.toUpperCase() },
+  { word: `SHA256:${digits}`, hash: digits },
+  { word: hashWord.slice(0, -1) },
+  { word: `${hashWord}0` },
+  { word: hashWord.replace("f", "g") },
+  { word: "sha256:" },
+  { word: `sha256=${digits}` },
+  { word: `sha-256:${digits}` },
+  { word: `{SHA256}${digits}` },
+  { word: `"${hashWord}"` },
+  { word: `sha512:${digits}${digits}` },
+  { word: `sha1:${digits.slice(24)}` }
+])(
+  "may have a hash for a token, and takes nothing like one for a token: $word",
+  ({ hash, word }) => expect([looksLikeHash(word), hashIn(word)]).toEqual([true, hash])
+)
+
+it.each([digits, "shadow-of-a-token-0123", "sha256ofnothing01234", "a-sha256:token-01234"])(
+  "has a token in clear that is no hash: %s",
+  (word) => expect([looksLikeHash(word), hashIn(word)]).toEqual([false, undefined])
 )
 
 it.each([
@@ -94,6 +121,8 @@ it.each([
   { text: "# comment\n\none Ada\ntwo\n", first: "one" },
   { text: "one CI role=plan\ntwo\n", first: "one" },
   { text: "one prod role=nonsense\n", first: "one" },
+  { text: `${hashWord} Ada\ntwo\n`, first: "two" },
+  { text: hashWord, first: undefined },
   { text: "", first: undefined },
   { text: "\n# one\n", first: undefined }
 ])("gives clients of $text the first", ({ first, text }) => expect(firstToken(text)).toBe(first))

@@ -3,12 +3,14 @@ import { Effect, Layer, Option } from "effect"
 import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { exitCodeOf } from "../../../src/cli/terminal/failure.ts"
+import { auditPath } from "../../../src/schema/api/audit.ts"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { runPath } from "../../../src/schema/api/run.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { makeTaskTokens, tokenOf } from "../../../src/server/access/tokens.ts"
 import { ServerWithAddress } from "../../../src/server/lifecycle/server.ts"
-import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, server, userToken, worker } from "../live-server.ts"
+import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, server, sha256, userToken, worker } from "../live-server.ts"
 
 describe("a token", () => {
   it.live("of a stage is over with the stage's result", () =>
@@ -69,7 +71,6 @@ describe("a token file", () => {
       for (const [name, content] of Object.entries(files)) writeFileSync(join(made, name), content)
       return { made, error: yield* Effect.flip(Effect.scoped(Layer.build(ServerWithAddress(optionsIn(made))))) }
     })
-
   it.live("that is missing is told without the system's own words", () =>
     Effect.map(
       refused({}),
@@ -136,10 +137,11 @@ describe("a token file", () => {
     { first: "CI", second: "CI role=plan" },
     { first: "CI", second: "CI workspaces=a" },
     { first: "CI workspaces=all", second: "CI" },
-    { first: "CI workspaces=a", second: "CI workspaces=a,b" }
-  ])("gives no token twice the rights, of which one would be more: $first, $second", ({ first, second }) =>
+    { first: "CI workspaces=a", second: "CI workspaces=a,b" },
+    { first: "CI", second: "CI role=plan", again: `sha256:${sha256(userToken)}` }
+  ])("gives no token twice the rights, of which one would be more: $first, $second", ({ again = userToken, first, second }) =>
     Effect.map(
-      refused({ "pool.token": poolToken, "user.token": `${userToken} ${first}\n${userToken} ${second}\n` }),
+      refused({ "pool.token": poolToken, "user.token": `${userToken} ${first}\n${again} ${second}\n` }),
       ({ error, made }) =>
         expect([exitCodeOf(error), error.message]).toEqual([
           2,
@@ -173,18 +175,70 @@ describe("a token file", () => {
       )
   )
 
-  it.live("has no token of the other one, which would open what is kept apart", () =>
-    Effect.map(
-      refused({
-        "pool.token": `${poolToken}\n${userToken} the same again\n`,
-        "user.token": `another-token-of-a-person\n${userToken}\n`
-      }),
-      ({ error, made }) =>
-        expect([exitCodeOf(error), error.message]).toEqual([
-          2,
-          `A token is in ${made}/user.token and in ${made}/pool.token, so who has it would be a person and a controller at once; give each file tokens of its own.`
-        ])
-    ))
+  it.live.each([userToken, `sha256:${sha256(userToken)}`])(
+    "has no token of the other one, which would open what is kept apart: %s",
+    (again) =>
+      Effect.map(
+        refused({
+          "pool.token": `${poolToken}\n${again} the same again\n`,
+          "user.token": `another-token-of-a-person\n${userToken}\n`
+        }),
+        ({ error, made }) =>
+          expect([exitCodeOf(error), error.message]).toEqual([
+            2,
+            `A token is in ${made}/user.token and in ${made}/pool.token, so who has it would be a person and a controller at once; give each file tokens of its own.`
+          ])
+      )
+  )
+
+  describe("with a hash", () => {
+    const hash = `sha256:${sha256(userToken)}`
+
+    it.live("lets in the holder of its token, with the rights and the name of its line, and nobody who sends the hash", () =>
+      Effect.gen(function*() {
+        const made = yield* directory
+        writeFileSync(join(made, "user.token"), `${hash} CI role=plan workspaces=demo\n`)
+        writeFileSync(join(made, "pool.token"), `sha256:${sha256(poolToken).toUpperCase()} prod\n`)
+        const url = yield* serve(made)
+        const { as } = person(url)
+        expect((yield* as("GET", auditPath.all)).text).toContain("The token of CI is for the workspaces demo alone")
+        expect((yield* as("POST", tfePath.workspaces("default"), {})).text).toContain("The token of CI has role=plan")
+        expect(yield* agent(url).acquire()).toEqual([])
+        for (const sent of [hash, sha256(userToken), hash.toUpperCase(), `SHA256:${sha256(poolToken)}`]) {
+          expect((yield* ask(url + runPath.list, sent)).status).toBe(401)
+          expect((yield* agent(url, "agent-1", "uid", sent).post(poolPath.acquire, { agent: "agent-1", waitSeconds: 0, max: 1 })).status)
+            .toBe(401)
+        }
+      }))
+
+    it.live.each(["", "fifteen-letters"])(
+      "lets nobody in whose token is short enough to be guessed: %j",
+      (short) =>
+        Effect.gen(function*() {
+          const made = yield* directory
+          writeFileSync(join(made, "user.token"), `${userToken}\nsha256:${sha256(short)} Nobody\n`)
+          const url = yield* serve(made)
+          const answers = yield* Effect.forEach([userToken, short], (password) =>
+            ask(url + runPath.list, undefined, "GET", undefined, {
+              authorization: `Basic ${Buffer.from(`ada:${password}`).toString("base64")}`
+            }))
+          expect(answers.map(({ status }) => status)).toEqual([200, 401])
+        })
+    )
+
+    it.live.each([`${hash.slice(0, -1)} Ada`, `${hash}f Ada`, "sha256: Ada", `sha256=${sha256(userToken)}`, `sha512:${sha256(userToken)}`])(
+      "that is malformed is told by its line, without what is in it: %s",
+      (line) =>
+        Effect.map(
+          refused({ "pool.token": poolToken, "user.token": `# people\n\n${hash} Grace\n${line}\n` }),
+          ({ error, made }) =>
+            expect([exitCodeOf(error), error.message]).toEqual([
+              2,
+              `The user token file ${made}/user.token has a malformed hash in line 4; let that line begin with sha256: and the 64 hex digits of the SHA-256 of its token.`
+            ])
+        )
+    )
+  })
 })
 
 describe("the key of links and seals", () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { once } from "node:events"
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { rmSync } from "node:fs"
 import { Agent, request } from "node:https"
 import { connect, type Socket } from "node:net"
 import { join } from "node:path"
@@ -18,25 +18,18 @@ import { loggerTo } from "../../logger.ts"
 import { missingIn, strangeIn } from "../../schema/api/shown-metrics.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { directory, optionsIn, person, serve, serveWith, userToken } from "../live-server.ts"
+import { mountedSecret } from "../mounted-secret.ts"
 
 const ca = Effect.map(temporaryFolder("authority"), authority)
 
-/** A mounted Secret: the files are links into `..data`, which is a link to the folder with the contents of the moment. */
-const mounted = (first: Signed) =>
-  Effect.map(temporaryFolder("tls"), (folder) => {
-    let count = 0
-    const put = ({ cert, key }: Signed) => {
-      const contents = `..${count++}`
-      mkdirSync(join(folder, contents))
-      writeFileSync(join(folder, contents, "tls.crt"), cert)
-      writeFileSync(join(folder, contents, "tls.key"), key)
-      symlinkSync(contents, join(folder, "..new"))
-      renameSync(join(folder, "..new"), join(folder, "..data"))
-    }
-    put(first)
-    for (const name of ["tls.crt", "tls.key"]) symlinkSync(join("..data", name), join(folder, name))
-    return { put, tls: { certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key") } }
-  })
+/** A mounted Secret with a pair. */
+const mounted = (first: Signed) => {
+  const contents = ({ cert, key }: Signed) => ({ "tls.crt": cert, "tls.key": key })
+  return Effect.map(mountedSecret(contents(first)), ({ folder, put }) => ({
+    put: (next: Signed) => put(contents(next)),
+    tls: { certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key") }
+  }))
+}
 
 interface Asked {
   readonly path?: string

@@ -1,0 +1,124 @@
+// The files of the tokens of people and controllers: who holds which, and what they may. A mounted Secret that was changed is read anew.
+// Invariant: only whole files count. One that is written where it is may be half there, so while the server runs only a link is followed.
+// Used by server/access/tokens.
+import { Effect, Equal, Option } from "effect"
+import { createHash } from "node:crypto"
+import { readFileSync, realpathSync } from "node:fs"
+import type { HolderOfSome } from "../../core/run/permission.ts"
+import { hashIn, isRightItself, knownRoles, looksLikeHash, type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
+import { whyUnreadable } from "../../schema/system-error.ts"
+import { OptionsUnusable, type ServerOptions } from "../settings.ts"
+
+/** Shorter ones can be guessed. */
+export const shortestToken = 16
+
+/** How often the links are looked at. The kubelet itself takes a minute or two to bring them up to date. */
+const readEvery = "10 seconds"
+
+/** The holder of a token in a file, and by which hash it is known. */
+export interface Known extends HolderOfSome {
+  readonly hash: Buffer
+}
+
+const unusable = (message: string) => new OptionsUnusable({ message })
+
+/** Returns the holder of a token; fails if its line has a role or workspaces that no token of such a file may have. */
+const knownOf =
+  (file: string, whose: "user" | "pool") => ({ name: said, role, token, workspaces }: TokenLine): Effect.Effect<Known, OptionsUnusable> => {
+    const hashed = hashIn(token)
+    const hash = hashed === undefined ? createHash("sha256").update(token).digest() : Buffer.from(hashed, "hex")
+    const name = said === "" ? hash.toString("hex").slice(0, 8) : said
+    if (whose === "pool" && (role !== "everything" || workspaces !== "all")) {
+      return unusable(
+        `The pool token file ${file} has the word role or workspaces, or a word with = or *, beside the token of ${name}, and only user tokens have such; take it from that line.`
+      )
+    }
+    if (role === undefined) {
+      return unusable(
+        `The user token file ${file} gives the token of ${name} a role that there is not; let that line end with ${knownRoles}, or with a name without the word role, of one who may do everything.`
+      )
+    }
+    return workspaces === undefined
+      ? unusable(
+        `The user token file ${file} gives the token of ${name} workspaces that there cannot be, or a name with = or *; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or, for one who may use all, have a name without =, * and the word workspaces.`
+      )
+      : Effect.succeed({ hash, name, role, workspaces })
+  }
+
+const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool") {
+  const text = yield* Effect.try({
+    try: () => readFileSync(file, "utf8"),
+    catch: (cause) => unusable(`The ${whose} token file ${file} cannot be read (${whyUnreadable(cause)}); create it, one token a line.`)
+  })
+  const lines = tokenLines(text)
+  const noHash = lines.find(({ token }) => looksLikeHash(token) && hashIn(token) === undefined)
+  if (noHash !== undefined) {
+    return yield* unusable(
+      `The ${whose} token file ${file} has a malformed hash in line ${noHash.number}; let that line begin with sha256: and the 64 hex digits of the SHA-256 of its token.`
+    )
+  }
+  if (lines.length === 0 || lines.some(({ token }) => token.length < shortestToken)) {
+    return yield* unusable(
+      `The ${whose} token file ${file} must hold at least one token, each of ${shortestToken} characters or more; write a random one into it.`
+    )
+  }
+  if (lines.some(({ token }) => isRightItself(token))) {
+    return yield* unusable(`The ${whose} token file ${file} has a line that begins with a role or workspaces; let it begin with the token.`)
+  }
+  const known = yield* Effect.forEach(lines, knownOf(file, whose))
+  const rights = ({ role, workspaces }: Known) => JSON.stringify([role, workspaces])
+  const twice = known.find((one) => known.some((other) => other.hash.equals(one.hash) && rights(other) !== rights(one)))
+  if (twice !== undefined) {
+    return yield* unusable(
+      `The user token file ${file} has the token of ${twice.name} twice, with another role or other workspaces; leave one of these lines.`
+    )
+  }
+  return known
+})
+
+type Files = Pick<ServerOptions, "userTokenFile" | "poolTokenFile">
+
+export interface KnownTokens {
+  readonly user: ReadonlyArray<Known>
+  readonly pool: ReadonlyArray<Known>
+}
+
+/** Reads both files. Fails if one of them is unusable, or a token is in both. */
+export const knownTokens = Effect.fnUntraced(function*({ poolTokenFile, userTokenFile }: Files) {
+  const known: KnownTokens = { user: yield* tokensIn(userTokenFile, "user"), pool: yield* tokensIn(poolTokenFile, "pool") }
+  if (known.user.some(({ hash }) => known.pool.some((pool) => pool.hash.equals(hash)))) {
+    return yield* unusable(
+      `A token is in ${userTokenFile} and in ${poolTokenFile}, so who has it would be a person and a controller at once; give each file tokens of its own.`
+    )
+  }
+  return known
+})
+
+/** Returns where the files' links lead; none if one leads nowhere. The kubelet puts a changed Secret elsewhere, whole, then swaps a link. */
+export const placesOf = ({ poolTokenFile, userTokenFile }: Files): Effect.Effect<Option.Option<string>> =>
+  Effect.option(Effect.try(() => JSON.stringify([userTokenFile, poolTokenFile].map((file) => realpathSync(file)))))
+
+/**
+ * Hands on the tokens of both files when a link leads elsewhere than where they were read `from`. While one of them is unusable, the former
+ * tokens count, which is logged once.
+ */
+export const following = (files: Files, from: Option.Option<string>, use: (known: KnownTokens) => void): Effect.Effect<never> =>
+  Effect.suspend(() => {
+    let [held, told] = [from, ""]
+    const readAt = (places: typeof from) =>
+      Effect.matchEffect(knownTokens(files), {
+        onFailure: ({ message }) => {
+          if (message === told) return Effect.void
+          told = message
+          return Effect.logWarning(`the server goes on with its former tokens: ${message}`)
+        },
+        onSuccess: (known) => {
+          held = places
+          told = ""
+          use(known)
+          return Effect.logInfo("the server has read its tokens anew", { people: known.user.length, controllers: known.pool.length })
+        }
+      })
+    const look = Effect.flatMap(placesOf(files), (now) => Option.isNone(now) || Equal.equals(now, held) ? Effect.void : readAt(now))
+    return Effect.forever(Effect.delay(look, readEvery))
+  })
