@@ -8,6 +8,7 @@ import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { poolsPath } from "../../../src/schema/api/pools.ts"
 import { runPath } from "../../../src/schema/api/run.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { loggerTo } from "../../logger.ts"
 import { agent, ask, directory, optionsIn, person, planToken, poolToken, serveWith, userToken } from "../live-server.ts"
 import { mountedSecret } from "../mounted-secret.ts"
 
@@ -16,7 +17,7 @@ const isText = (said: unknown): said is string => typeof said === "string"
 /** A running server with both files in mounted Secrets, and a minute of its time, which gives what is logged of them. */
 const running = Effect.gen(function*() {
   const lines: Array<string> = []
-  const logger = Logger.make(({ message }) => void lines.push(...[message].flat().filter(isText)))
+  const logger = loggerTo(({ message }) => void lines.push(...[message].flat().filter(isText)))
   const users = yield* mountedSecret({ token: `${userToken} Ada\n${planToken} CI role=plan\n` })
   const pools = yield* mountedSecret({ token: `${poolToken} dev\n` })
   const files = { userTokenFile: join(users.folder, "token"), poolTokenFile: join(pools.folder, "token") }
