@@ -13,14 +13,14 @@ export interface Stored extends KubernetesObject {
   readonly status: AgentTaskStatus
 }
 
-type Disturbance = "lose answer" | "drop" | "conflict" | "deny" | "reject" | "hold" | "mistake"
+type Disturbance = "lose answer" | "drop" | "conflict" | "deny" | "reject" | "hold" | "mistake" | KubernetesError
 
 export interface FakeKubernetes {
   readonly layer: Layer.Layer<Kubernetes>
   readonly task: () => Stored
   /**
    * Adds what the server does with the next writes of a status, one each, in order. A write that is held gets no answer and happens with
-   * `land`; "mistake" is a defect of the client, not an answer of the server.
+   * `land`; "mistake" is a defect of the client, not an answer of the server; an error is its answer as it is.
    */
   readonly disturb: (...next: ReadonlyArray<Disturbance>) => void
   /** Makes the held write now, unless the task has changed meanwhile. */
@@ -78,6 +78,7 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
       const next = (object as unknown as Stored).status
       if (takes !== undefined) yield* Effect.sleep(takes)
       const disturbance = disturbances.shift()
+      if (typeof disturbance === "object") return yield* disturbance
       if (disturbance === "mistake") return yield* Effect.die(new Error("a mistake"))
       if (disturbance === "drop") return yield* new Unreachable({ ...call, detail: "connection reset" })
       if (disturbance === "deny") {

@@ -90,8 +90,8 @@ export class Stages extends Context.Service<Stages, {
    */
   readonly cancelLate: (id: string) => Effect.Effect<void, SqlError.SqlError>
   /**
-   * Ends the run's stages that no agent has acknowledged: their tokens are void, and an agent that took one all the same is told to cancel
-   * it.
+   * Ends the stage that a run which is over may still have open. No agent has acknowledged it, since a run ends with its stage from then on:
+   * its token is void, and an agent that took it all the same is told to cancel it.
    */
   readonly withdraw: (runId: RunId) => Effect.Effect<void, SqlError.SqlError>
   /**
@@ -150,7 +150,7 @@ const make = Effect.gen(function*() {
   })
 
   const withdraw = Effect.fn("Stages.withdraw")(function*(runId: RunId) {
-    yield* sql`UPDATE stages SET endedAt = ${yield* now} WHERE runId = ${runId} AND acknowledgedAt IS NULL AND endedAt IS NULL`
+    yield* sql`UPDATE stages SET endedAt = ${yield* now} WHERE runId = ${runId} AND endedAt IS NULL`
     yield* cancel(runId)
   })
 

@@ -94,9 +94,7 @@ const make = Effect.fnUntraced(
       )
     )
     /** Told once, the status is looked at as often again, in case that somebody else has written it. */
-    const due = Effect.suspend(() =>
-      isWanted || has !== "unsaid" ? Effect.asVoid(Effect.timeoutOption(changed.await, toldAfter)) : changed.await
-    )
+    const due = Effect.suspend(() => has === "unsaid" ? changed.await : Effect.asVoid(Effect.timeoutOption(changed.await, toldAfter)))
     // Runs beside the work and is not interrupted when the work ends, because an interrupted write might still succeed after the next one.
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(due, Effect.andThen(Effect.sync(() => changed.closeUnsafe()), step))))
 

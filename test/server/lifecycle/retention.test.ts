@@ -504,6 +504,19 @@ describe("the states of a workspace", () => {
       })
     ))
 
+  it.effect("count without those that others of their writer superseded, which stay as they are", () =>
+    inStores((made) =>
+      Effect.gen(function*() {
+        const { workspaceId } = yield* version("a")
+        yield* push(workspaceId, 1, 2, 3, 4, 5)
+        yield* change("UPDATE stateVersions SET supersededAt = createdAt WHERE serial IN (1, 4)")
+        yield* onDay(31)
+        yield* pass
+        expect(storedIn(made, 2, 3, 5)).toEqual([3, 5])
+        expect(yield* change("SELECT serial FROM stateVersions WHERE supersededAt = createdAt")).toEqual([{ serial: 1 }, { serial: 4 }])
+      })
+    ))
+
   it.effect("all stay while one is in doubt", () =>
     inStores((made) =>
       Effect.gen(function*() {

@@ -160,6 +160,8 @@ describe("what a plan wants to be made", () => {
       const { append, applier, apply, effects, url } = yield* applying
       yield* append(...made.slice(0, 1))
       yield* applier.pushState(stateWith(["b", "2"]), "a", 1)
+      yield* person(url).start("other", { "plan-only": true })
+      yield* planWith(url)
       yield* agent(url).report(apply.id, lost)
       const said = yield* effects
       expect([names(said?.unknown), names(said?.unseen), said?.unseenCount]).toEqual([["time_sleep.a"], ["time_sleep.c"], 1])

@@ -103,6 +103,21 @@ describe("a stage of a workspace", () => {
       expect(ids(yield* Fiber.join(waiting))).toEqual([`${run}.plan.1`])
     }))
 
+  it.live("is offered at once to an agent that waits, though one of another pool that waits looked first", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod } = yield* serverOf("dev")
+      const isThere = (pool: string) =>
+        Effect.repeat(me.as("GET", poolsPath), {
+          until: ({ json }) => json.pools.some((one: { name: string; agents: number }) => one.name === pool && one.agents === 1) === true
+        })
+      yield* Effect.forkChild(prod.acquire(60))
+      yield* isThere("prod")
+      const offered = yield* Effect.forkChild(dev.acquire(60))
+      yield* isThere("dev")
+      const run = yield* me.start("demo")
+      expect(ids(yield* Effect.timeout(Fiber.join(offered), "30 seconds"))).toEqual([`${run}.plan.1`])
+    }))
+
   it.effect("that is moved while it is offered cannot be taken by the pool that it left, and is taken once by the other", () =>
     Effect.gen(function*() {
       const { dev, me, prod, url } = yield* serverOf("dev")

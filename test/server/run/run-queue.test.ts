@@ -79,12 +79,13 @@ describe("plans that hold nothing", () => {
   it.live("are offered up to ten of a workspace that have not begun, the oldest first, so that those of others are too", () =>
     Effect.gen(function*() {
       const url = yield* server
+      const holder = yield* person(url).start("busy") // which is not one of the ten
       const plans = yield* plansOf(url, "busy", 3)
       const other = yield* person(url).start("other", { "auto-apply": true })
       const offered = yield* takeAll(url)
-      expect(offered.map(({ runId }) => runId)).toEqual([...plans.slice(0, mostAhead), other])
+      expect(offered.map(({ runId }) => runId)).toEqual([holder, ...plans.slice(0, mostAhead), other])
 
-      const [first, second] = offered
+      const [, first, second] = offered
       yield* worker(url, first!).log(0, "begins")
       yield* worker(url, second!).log(0, "begins")
       yield* worker(url, second!).log(6, "goes on")
@@ -287,13 +288,16 @@ describe("plans that hold nothing", () => {
       expect(yield* sql`SELECT id FROM stages`).toHaveLength(2 * (mostAhead + 1))
     })))
 
-  it.live("have a place in the line that counts from the first that is not offered, however many are, as by an older version", () =>
+  it.live("have a place in the line that counts from the first of its workspace that is not offered, however many are, as by an older version", () =>
     inStores(Effect.gen(function*() {
       const [queue, runs, stages] = [yield* RunQueue, yield* Runs, yield* Stages]
-      const made = yield* madeIn("busy")
-      const plans = yield* Effect.replicateEffect(runs.create({ ...made, planOnly: true }), mostAhead + 13)
+      const [made, other] = [yield* madeIn("busy"), yield* madeIn("other")]
+      const plans = yield* Effect.replicateEffect(
+        Effect.andThen(runs.create({ ...other, planOnly: true }), runs.create({ ...made, planOnly: true })),
+        mostAhead + 13
+      )
       yield* Effect.forEach(plans.slice(mostAhead, mostAhead + 10), ({ id }) => stages.create(id, "plan"))
-      const waiting = yield* Effect.replicateEffect(runs.create(made), 3) // behind the first of these, and beside the plans
+      const waiting = yield* Effect.replicateEffect(Effect.andThen(runs.create(other), runs.create(made)), 3) // behind the first of these, and beside the plans
       const before = yield* queue.before([...plans, ...waiting])
       expect(plans.map(before)).toEqual([...some, ...some].map(() => 0).concat([0, 1, 2]))
       expect(waiting.map(before)).toEqual([0, 0, 1])

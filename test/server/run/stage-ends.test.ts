@@ -127,6 +127,7 @@ describe("an apply whose confirmed state is not here, as the server is restored 
   /** A server that has no state of an apply that an agent took, like a copy of its database from before the apply pushed a state. */
   const restored = Effect.gen(function*() {
     const url = yield* server
+    yield* person(url).as("POST", statePath.push("another"), state)
     const id = yield* person(url).start("demo", { "auto-apply": true })
     yield* planWith(url, "the plan", succeeded(withChanges), [wanted])
     const apply = yield* agent(url).take

@@ -3,6 +3,7 @@ import { Effect, Fiber } from "effect"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { applyingLocked, doubted, doubtOf, lost } from "../doubted-state.ts"
 import { agent, failed, person, planWith, state, succeeded, withChanges, worker } from "../live-server.ts"
+import { entry } from "../run/applying.ts"
 
 describe("a rescue", () => {
   it.live("keeps the next stages of its workspace from all agents, and says so to the runs that wait", () =>
@@ -38,15 +39,18 @@ describe("a rescue", () => {
       expect((yield* agent(url).take).runId).toBe(other)
     }))
 
-  it.live("that is settled decides on no refused state of another workspace", () =>
+  it.live("that is settled decides on the refused states of its own stage, and on no other's", () =>
     Effect.gen(function*() {
-      const { apply, applier, looked, url } = yield* applyingLocked
+      const { apply, applier, looked, settle, url } = yield* applyingLocked
       yield* applier.pushState(state(9), "a stranger's", 1)
       yield* applier.unlock("a")
       yield* doubtOf(url, "other")
       expect((yield* person(url).settle("other")).status).toBe(200)
       yield* agent(url).report(apply.id, lost)
       expect((yield* looked).pending).toHaveLength(1)
+      yield* settle({})
+      yield* applier.as("POST", taskPath.effects, { entries: [entry(1, "closed", "")] })
+      expect((yield* looked).pending).toEqual([])
     }))
 
   it.live("is not opened by an apply that ended in order with its state pushed", () =>

@@ -359,8 +359,9 @@ describe("a state that a person brings", () => {
 
   it.live("of a lineage that was replaced follows the last one of it, or is that one: no plan is applied to another state than its own", () =>
     Effect.gen(function*() {
-      const { push, stored } = yield* bringing
+      const { push, stored, url } = yield* bringing
       yield* push(state(7))
+      yield* person(url).as("POST", statePath.push("another"), state(9))
       yield* push(state(3, "other"), (yield* stored).id)
       const { id } = yield* stored
       for (const wrong of [state(6), state(7, "l", { terraform_version: "1.0.0" })]) {

@@ -64,8 +64,8 @@ describe("a last state that the server does not take", () => {
     ` Nothing but this Pod has it; if you have to end that, save the state first: kubectl -n tasks exec demo-abcde -c ${container} -- ${prints} >errored.tfstate`
   const full = Refuge.Memory({ because: "It is full." })
   it.effect.each<Omit<Given, "settle"> & { readonly where: string; readonly advice: string }>([
-    { where: "the volume that tasks share has it", refuge: Refuge.Shared({ file: "/cache/a" }), advice: "" },
-    { where: "the server has it as evidence", refuge: Refuge.Server(), advice: "" },
+    { where: "the volume that tasks share has it", refuge: Refuge.Shared({ file: "/cache/a" }), left: "a state", advice: "" },
+    { where: "the server has it as evidence", refuge: Refuge.Server(), left: "a state", advice: "" },
     {
       where: "the worker's own volume has it",
       refuge: Refuge.Pod(),

@@ -2,6 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Clock, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
 import { TestClock } from "effect/testing"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { Invalid, TooManyRequests, Unauthorized, Unreachable } from "../../../src/kubernetes/errors.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
 import { claimTask } from "../../../src/worker/task/claim.ts"
@@ -28,6 +30,9 @@ const claiming = (
     )),
     Effect.exit
   )
+
+const call = { verb: "update the status of", object: "AgentTask demo", detail: "" } as const
+const overloaded = new TooManyRequests({ ...call, code: 429, reason: "TooManyRequests", retryAfter: Duration.seconds(1) })
 
 /** Runs the effect and lets two minutes pass, which is longer than its backoffs, or as many as are given. */
 const soon = <A, E>(effect: Effect.Effect<A, E>, minutes = 2) =>
@@ -90,6 +95,13 @@ describe("the claim", () => {
       expect(kubernetes.writes()).toBe(0)
     }))
 
+  it.effect("is lost for a Pod that has to go while nobody answers its first question", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      const layer = Layer.mock(Kubernetes, { namespace: "tasks", get: () => Effect.fail(new Unreachable({ ...call, verb: "get" })) })
+      expect(errorOf(yield* soon(claiming({ ...kubernetes, layer }, { stopsAt: 1 }), 4))?._tag).toBe("ClaimLost")
+    }))
+
   it.effect.each(
     [
       { given: "is had", write: "lose answer", tag: undefined, writes: 1 },
@@ -133,9 +145,16 @@ describe("the claim", () => {
       expect(kubernetes.writes()).toBe(1)
     }))
 
-  it.effect.each(["deny", "reject"] as const)(
-    "is tried again while a policy or a webhook denies it, which may be for the minute in which that one is rolled out: %s",
-    (write) =>
+  it.effect.each(
+    [
+      { given: "a policy denies it", write: "deny" },
+      { given: "a webhook denies it", write: "reject" },
+      { given: "the Pod's token is refused", write: new Unauthorized({ ...call, code: 401, reason: "Unauthorized" }) },
+      { given: "a rule of the CRD forbids it", write: new Invalid({ ...call, code: 422, reason: "Invalid", causes: [] }) }
+    ] as const
+  )(
+    "is tried again while $given, which may be for the minute in which something is rolled out",
+    ({ write }) =>
       Effect.gen(function*() {
         const kubernetes = fakeKubernetes(spec)
         kubernetes.disturb(...Array.from({ length: 20 }, () => write))
@@ -171,7 +190,10 @@ describe("the claim", () => {
   it.effect("is asked for as long as a control plane may take to be upgraded, and then for the minute that a policy may take", () =>
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes(spec)
-      kubernetes.disturb(...Array.from({ length: 70 }, () => "drop" as const), ...Array.from({ length: 20 }, () => "deny" as const))
+      kubernetes.disturb(
+        ...Array.from({ length: 70 }, (_, nth) => nth % 2 === 0 ? "drop" : overloaded),
+        ...Array.from({ length: 20 }, () => "deny" as const)
+      )
       expect(Exit.isSuccess(yield* soon(claiming(kubernetes), 4))).toBe(true)
       expect(kubernetes.writes()).toBe(1)
     }))

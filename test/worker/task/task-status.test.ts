@@ -90,6 +90,16 @@ describe("a state that is not saved", () => {
       expect([status().reason, kubernetes.writes()]).toEqual(["StateUnsaved", 1])
     }))
 
+  it.effect("is not said of what is refused at once, also after it was said of another and taken back", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status, unsavedDuring } = yield* working()
+      yield* TestClock.adjust("20 seconds")
+      yield* finish
+      yield* Effect.ignore(unsavedDuring(Effect.fail("refused")))
+      yield* TestClock.adjust("10 minutes")
+      expect([status().reason, kubernetes.writes()]).toEqual(["Claimed", 2])
+    }))
+
   it.effect("is taken back by one write at a time, however many states were saved meanwhile", () =>
     Effect.gen(function*() {
       const { finish, kubernetes, status, unsavedDuring } = yield* working()
