@@ -46,8 +46,8 @@ export const specOf = (assignment: Assignment, url: string): AgentTaskSpec => {
 }
 
 /**
- * Reports whether a task of the derived name carries out this very assignment, since anyone can use the name. The pool's URL may differ,
- * because it can change.
+ * Reports whether a task of the derived name carries out this very assignment, since anyone can use the name, also with the run's id and
+ * options or a template of their own, which would then get the run's token. The pool's URL may differ, because it can change.
  */
 export const carriesOut = (spec: AgentTaskSpec, assignment: Assignment): boolean =>
   doesTheSame(spec, specOf(assignment, spec.pool?.url ?? ""))
