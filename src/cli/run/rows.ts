@@ -126,10 +126,13 @@ const valueCell = ({ value }: WorkspaceVariable): string =>
   value === null ? "(sensitive)" : fit(/^[^\p{Cc}]*$/u.test(value) ? value : JSON.stringify(value), widestValue)
 
 /** What the TFE API's words for the kinds of variables mean. */
-const kinds = { terraform: "input", env: "environment" } as const
+const kinds: Readonly<Record<string, string>> = { terraform: "input", env: "environment" }
 
 export const variableTable = (variables: ReadonlyArray<WorkspaceVariable>): ReadonlyArray<string> =>
-  table(["NAME", "KIND", "VALUE"], variables.map((variable) => [variable.key, kinds[variable.category], valueCell(variable)]))
+  table(
+    ["NAME", "KIND", "VALUE"],
+    variables.map((variable) => [variable.key, kinds[variable.category] ?? variable.category, valueCell(variable)])
+  )
 
 /** Returns AgentTasks with the columns that kubectl shows. */
 export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): ReadonlyArray<string> =>

@@ -30,7 +30,7 @@ export const VariableList = Schema.Struct({
     attributes: Schema.Struct({
       key: Schema.String,
       value: Schema.NullOr(Schema.String),
-      category: Schema.Literals(["terraform", "env"]),
+      category: Schema.String, // terraform, env, or a word of a newer server
       hcl: Schema.Boolean,
       sensitive: Schema.Boolean
     })

@@ -1,6 +1,6 @@
 // Carries out a cancellation that the pool asks for.
 // Used by controller/pool/pool-intake.
-import { Effect, Option } from "effect"
+import { Effect, Option, Result } from "effect"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { belongsToAssignment, taskNameOfId } from "../../core/task/intake.ts"
 import { isOver } from "../../core/task/status.ts"
@@ -16,17 +16,18 @@ const tasks = decoding(agentTasks, AgentTask)
 
 /**
  * Cancels the task of a stage, in the namespace of tasks; if it was never made, reports the stage as cancelled, because no worker will. A
- * stranger's task of its name is not cancelled.
+ * stranger's task of its name is not cancelled; one that this version does not understand is, since its worker may be at work.
  */
 export const cancel = Effect.fn("Assignment.cancel")(function*(namespace: string, id: string) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Pool
   const name = taskNameOfId(id)
   if (Option.isNone(name)) return
-  const found = Option.filter(yield* find(tasks, { namespace, name: name.value }), ({ spec }) => belongsToAssignment(spec, id))
+  const found = Option.filter(yield* find(agentTasks, { namespace, name: name.value }), ({ spec }) => belongsToAssignment(spec, id))
   if (Option.isSome(found)) {
-    return yield* isOver(found.value.status.phase)
-      ? remind(id, found.value)
+    const task = Result.getSuccess(tasks.decode(found.value))
+    return yield* Option.isSome(task) && isOver(task.value.status.phase)
+      ? remind(id, task.value)
       : kubernetes.apply(agentTasks, cancellationOf(found.value))
   }
   yield* pool.report(id, Option.none(), {

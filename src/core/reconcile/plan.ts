@@ -276,8 +276,8 @@ export const rows: ReadonlyArray<Row> = [
     respond: start.finishInvalid
   }),
   row({
-    situation: "its options have one that this version does not know",
-    means: "fail and name it: a newer CRD took it, and a plan without it would not be what was asked for",
+    situation: "its options or its engine have a key that this version does not know",
+    means: "fail and name it: a newer CRD took it, and a stage without it would not be what was asked for",
     when: when.optionUnknown,
     respond: start.finishInvalid
   }),

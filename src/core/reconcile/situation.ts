@@ -142,7 +142,7 @@ export const when = {
   starting: ({ job }) => job,
   launchesSpent: is(launchesAreSpent),
   templateRefused: ({ policy: { allowedKeys }, task }) => Option.fromUndefinedOr(templateRefusal(task, allowedKeys)),
-  optionUnknown: ({ task }) => unknownOption(task.spec.options, "controller"),
+  optionUnknown: ({ task }) => unknownOption(task.spec, "controller"),
   deniedTooLong: (s) => Option.filter(s.refusal, () => isDeniedTooLong(s)),
   refusedForNow: ({ refusal }) => refusal,
   waiting: ({ turn }) => Option.liftPredicate(turn, Turn.$is("Waiting")),

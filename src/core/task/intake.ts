@@ -1,7 +1,7 @@
 // Turns an assignment of the pool into the AgentTask that carries it out, and an assignment's id into the name of its task.
 // The name is derived, so an assignment that is offered again finds its task and makes no second one.
 // Used by controller/reconcile/execute, controller/pool, core/manifest/admission/admission-references and core/reconcile/pod-trouble.
-import { Option } from "effect"
+import { Option, Schema } from "effect"
 import { type Assignment, assignmentId } from "../../schema/api/pool-api.ts"
 import { type AgentTaskSpec, mutates } from "../../schema/task/agent-task.ts"
 import { doesTheSame } from "./task-spec.ts"
@@ -14,7 +14,7 @@ export const taskName = ({ attempt, runId, stage }: Assignment): string => nameO
 /** Returns the name of the task that an assignment's id, `<run>.<stage>.<attempt>`, stands for; none for any other text. */
 export const taskNameOfId = (id: string): Option.Option<string> =>
   Option.map(
-    Option.fromNullishOr(/^(run-[a-z0-9]+)\.(plan|apply|destroy)\.(\d+)$/u.exec(id)),
+    Option.fromNullishOr(/^(run-[a-z0-9]+)\.([a-z]+)\.(\d+)$/u.exec(id)),
     ([, runId, stage, attempt]) => nameOf(runId ?? "", stage ?? "", Number(attempt))
   )
 
@@ -46,12 +46,19 @@ export const specOf = (assignment: Assignment, url: string): AgentTaskSpec => {
 }
 
 /**
- * Reports whether a task of the derived name carries out this very assignment, since anyone can use the name. The pool's URL may differ,
- * because it can change.
+ * Reports whether a task of the derived name carries out this very assignment, since anyone can use the name, also with the run's id and
+ * options or a template of their own, which would then get the run's token. The pool's URL may differ, because it can change.
  */
 export const carriesOut = (spec: AgentTaskSpec, assignment: Assignment): boolean =>
   doesTheSame(spec, specOf(assignment, spec.pool?.url ?? ""))
 
-/** Reports whether the task belongs to the assignment with this id. */
-export const belongsToAssignment = ({ attempt = 1, pool, stage }: AgentTaskSpec, id: string): boolean =>
-  pool !== undefined && assignmentId(pool.runId, stage, attempt) === id
+/** What of a spec tells whose stage it is. */
+const ofStage = Schema.decodeUnknownOption(Schema.Struct({
+  stage: Schema.String,
+  attempt: Schema.optionalKey(Schema.Int),
+  pool: Schema.Struct({ runId: Schema.String })
+}))
+
+/** Reports whether a task with this spec, which only a newer version may understand, belongs to the assignment with this id. */
+export const belongsToAssignment = (spec: unknown, id: string): boolean =>
+  Option.exists(ofStage(spec), ({ attempt = 1, pool, stage }) => assignmentId(pool.runId, stage, attempt) === id)

@@ -153,7 +153,10 @@ export const running = (pod: RunningPod): News => ({
   message: `${runsIn(pod)}.`
 })
 
-/** By which the message of `unanswered` is told from that of `running`, which has the same reason. */
+/**
+ * By which the message of `unanswered` is told from that of `running`, which has the same reason. Never to be reworded: workers of other
+ * versions write it, and the admission policy of one version lets those of every version do so by these words.
+ */
 export const unansweredWords = "its worker has no answer from the pool's server yet"
 
 /** Returns what the status says while the pool's server gives the worker no answer. The worker writes it itself. */

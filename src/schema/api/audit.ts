@@ -25,8 +25,9 @@ export type Mark = (typeof marks)[number] | `pool ${string}`
 export const AuditEntry = Schema.Struct({
   seq: Schema.Int.annotate({ description: "Counts all entries; a gap means that one was taken out." }),
   at: Timestamp,
-  kind: Schema.Literals(["user", "pool", "task", "link"]).annotate({
-    description: "The token that was shown: a person's, a controller's, that of one stage; or the secret in an upload's address."
+  kind: Schema.String.annotate({
+    description:
+      "The token that was shown: user (a person's), pool (a controller's) or task (that of one stage); or link, the secret in an upload's address; a newer server may have others."
   }),
   name: Schema.String.annotate({
     description: "Who has the token, as its file says, or the beginning of its SHA-256; the stage of a task's token."

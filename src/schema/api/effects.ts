@@ -3,6 +3,7 @@
 // Used by the task API (the journal) and by the views of runs (what is not in the state).
 import { Schema } from "effect"
 import { text } from "../text.ts"
+import { oneOf } from "./one-of.ts"
 
 /** How many entries of one stage are kept. The entry with this number is always `full`. */
 export const journalLimit = 40_000
@@ -50,7 +51,7 @@ export const JournalPosition = Schema.Struct({ number: Schema.Int }).annotate({ 
 
 /** A real thing and what was done to it, as far as the journal tells. */
 export const Effected = Schema.Struct({
-  action: EffectAction,
+  action: oneOf(EffectAction.literals),
   ...identity,
   replaces: Schema.optionalKey(
     Schema.Boolean.annotate({ description: "Of what was made: the state has something else at its address, so that no plan imports it." })

@@ -8,7 +8,7 @@ import { ToldReason } from "../task/stage-result.ts"
 import { pathOf } from "./route.ts"
 
 /** The key of a stage at the pool: `<run>.<stage>.<attempt>`; core/task/intake reads it. */
-export const assignmentId = (runId: RunId, stage: Stage, attempt: number): string => `${runId}.${stage}.${attempt}`
+export const assignmentId = (runId: string, stage: string, attempt: number): string => `${runId}.${stage}.${attempt}`
 
 /** One stage of one run, offered to one agent. Its id, by `assignmentId`, is the key of everything said about it. */
 export const Assignment = Schema.Struct({

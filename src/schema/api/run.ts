@@ -2,10 +2,11 @@
 // It stands beside the shapes of the TFE API, and has what those lack: why a run waits, and reasons.
 // Used by core/run/run-machine, the server's own JSON and the CLI.
 import { Schema } from "effect"
-import { RunId, Sha256, Timestamp, WorkspaceName } from "../names.ts"
+import { engineNames, RunId, Sha256, Timestamp, WorkspaceName } from "../names.ts"
 import { Engine, Stage } from "../task/agent-task.ts"
 import { Changes, ToldResult } from "../task/stage-result.ts"
 import { LeftOver } from "./effects.ts"
+import { oneOf } from "./one-of.ts"
 import { pathOf } from "./route.ts"
 
 /** The words of the TFE API. The last five are final. */
@@ -25,10 +26,6 @@ export type RunStatus = typeof RunStatus.Type
 
 /** Reports whether this version knows the status. Of any other, `final` in the run's view says whether the run is over. */
 export const isRunStatus = Schema.is(RunStatus)
-
-/** A word of a list to which a newer server may have added others, so that a client reads any. */
-const oneOf = (words: ReadonlyArray<string>) =>
-  Schema.String.annotate({ description: `${words.join(", ")}; a newer server may have others.` })
 
 /** Why a run or stage has not started, such as who is before it, or why it stands still, in one sentence. */
 const QueueView = Schema.Struct({
@@ -53,7 +50,7 @@ export type StageStatus = (typeof stageStatuses)[number]
 
 export const StageView = Schema.Struct({
   id: Schema.String.annotate({ description: "Of the assignment: <run>.<stage>.<attempt>." }),
-  stage: Stage,
+  stage: oneOf(Stage.literals),
   attempt: Schema.Int,
   status: oneOf(stageStatuses),
   agent: Schema.optionalKey(Schema.String),
@@ -82,7 +79,7 @@ export const RunView = Schema.Struct({
   planOnly: Schema.Boolean,
   autoApply: Schema.Boolean,
   destroy: Schema.Boolean,
-  engine: Schema.optionalKey(Engine),
+  engine: Schema.optionalKey(Schema.Struct({ ...Engine.fields, name: oneOf(engineNames) })),
   archiveSha256: Sha256,
   planSha256: Schema.optionalKey(
     Sha256.annotate({ description: "The seal: of the saved plan and all that it was made with; what an approval names." })

@@ -344,8 +344,8 @@ export const agentTaskTransitions = transitions(
 )
 
 const ToldSpec = AgentTaskSpec.mapFields(
-  (fields) => ({ ...fields, options: Schema.optionalKey(ToldOptions) }),
-  { unsafePreserveChecks: true } // none of the rules looks into the options
+  (fields) => ({ ...fields, options: Schema.optionalKey(ToldOptions), engine: Schema.optionalKey(whole(Engine)) }),
+  { unsafePreserveChecks: true } // none of the rules looks into these
 )
 
 /** As read from the API server: the fields of metadata that matter, the spec, and a status that may be absent. */

@@ -3,14 +3,14 @@
 // Used by server/access/authorize, which serves every route that writes, and by the route that shows the trail.
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
-import { AuditEntry, type AuditList } from "../../schema/api/audit.ts"
+import type { AuditEntry, AuditList } from "../../schema/api/audit.ts"
 import { poolPath, poolRoute } from "../../schema/api/pool-api.ts"
 import { stateRoute } from "../../schema/api/state.ts"
 import { taskPath } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
 import type { RunId, WorkspaceName } from "../../schema/names.ts"
 import { Refused } from "../refused.ts"
-import { type Act, CurrentAct, workspaceNamed } from "../store/act.ts"
+import { type Act, AuditRow, CurrentAct, workspaceNamed } from "../store/act.ts"
 import { row, rows } from "../store/database.ts"
 import type { Params } from "./http-answer.ts"
 import { type Bucket, fullBucket, type Rate, take } from "./token-bucket.ts"
@@ -124,7 +124,7 @@ const make = Effect.gen(function*() {
    */
   const page = Effect.fn("Audit.page")(
     function*(about: About, before: Option.Option<number>): Effect.fn.Return<AuditList, SqlError.SqlError> {
-      const newestBefore = (end: number) => row(AuditEntry)(sql`SELECT * FROM audit WHERE seq < ${end} ORDER BY seq DESC LIMIT 1`)
+      const newestBefore = (end: number) => row(AuditRow)(sql`SELECT * FROM audit WHERE seq < ${end} ORDER BY seq DESC LIMIT 1`)
       const newest = yield* newestBefore(Option.getOrElse(before, () => Number.MAX_SAFE_INTEGER))
       const end = (newest?.seq ?? 0) + 1
       const start = end - lookedThrough
@@ -133,7 +133,7 @@ const make = Effect.gen(function*() {
       for (let to = end; to > Math.max(start, 1) && entries.length < entriesAtOnce && !isWhole(); to -= lookedThroughAtOnce) {
         const some = sql`SELECT * FROM audit WHERE seq < ${to} AND seq >= ${to - lookedThroughAtOnce} AND ${isAbout(about)}
           ORDER BY seq DESC LIMIT ${entriesAtOnce - entries.length}`
-        entries.push(...(yield* Effect.tap(rows(AuditEntry)(some), Effect.yieldNow)))
+        entries.push(...(yield* Effect.tap(rows(AuditRow)(some), Effect.yieldNow)))
       }
       const last = entries.length < entriesAtOnce ? start : entries.at(-1)?.seq ?? start
       const isOlder = !isWhole() && (yield* newestBefore(last)) !== undefined

@@ -4,7 +4,7 @@
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { Step } from "../../core/run/run-machine.ts"
-import { LeftOver } from "../../schema/api/effects.ts"
+import { EffectAction, Effected, LeftOver } from "../../schema/api/effects.ts"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { RunId, Timestamp } from "../../schema/names.ts"
 import { Stage } from "../../schema/task/agent-task.ts"
@@ -14,6 +14,9 @@ import { orNotFound, type StoreFailure } from "../refused.ts"
 import { Commits } from "../store/commits.ts"
 import { isAny, row, rows } from "../store/database.ts"
 import { now } from "../store/instants.ts"
+
+const stored = Schema.Array(Schema.Struct({ ...Effected.fields, action: EffectAction }))
+const StoredLeftOver = Schema.Struct({ ...LeftOver.fields, unsaved: stored, unknown: stored, unseen: Schema.optionalKey(stored) })
 
 export const StageRow = Schema.Struct({
   id: Schema.String,
@@ -33,7 +36,7 @@ export const StageRow = Schema.Struct({
   waitReason: Schema.NullOr(Schema.String),
   waitMessage: Schema.NullOr(Schema.String),
   result: Schema.NullOr(Schema.fromJsonString(ToldResult)),
-  effects: Schema.NullOr(Schema.fromJsonString(LeftOver)),
+  effects: Schema.NullOr(Schema.fromJsonString(StoredLeftOver)),
   cancelSeq: Schema.NullOr(Schema.Int),
   logEnd: Schema.Int,
   logStored: Schema.Int

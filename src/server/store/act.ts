@@ -1,12 +1,16 @@
 // What one request does, as the audit trail has it. The first transaction of the request that is committed writes its entry.
 // Invariant: a change and its entry are on disk together or not at all; what a store tells of an act is told before that commit.
 // Used by access/audit (says who asks), store/database (writes the entry) and the stores that know more of the act than its path says.
-import { Context, Effect } from "effect"
+import { Context, Effect, Schema } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import type { AuditEntry, Mark } from "../../schema/api/audit.ts"
+import { AuditEntry, type Mark } from "../../schema/api/audit.ts"
 import { now } from "./instants.ts"
 
-export interface Act extends Pick<AuditEntry, "kind" | "name" | "action" | "requestId"> {
+/** An entry as it is stored. */
+export const AuditRow = Schema.Struct({ ...AuditEntry.fields, kind: Schema.Literals(["user", "pool", "task", "link"]) })
+type AuditRow = typeof AuditRow.Type
+
+export interface Act extends Pick<AuditRow, "kind" | "name" | "action" | "requestId"> {
   /** The ids or names in the path, as it may have them. */
   readonly path: ReadonlyArray<string>
   /** Whether the next commit writes the entry. */
@@ -33,7 +37,7 @@ const entryOf = ({ action, kind, name, requestId }: Act, at: string, object: Rea
 })
 
 /** Returns the entry that a commit writes; undefined if it is of no request, or of one that has its entry or needs none. */
-export const dueEntry = (act: Act | undefined): Effect.Effect<Omit<AuditEntry, "seq"> | undefined> =>
+export const dueEntry = (act: Act | undefined): Effect.Effect<Omit<AuditRow, "seq"> | undefined> =>
   act?.isDue === true
     ? Effect.map(now, (at) => entryOf(act, at, [...act.path, ...(act.about === undefined ? [] : [act.about])], act.ends))
     : Effect.succeed(undefined)

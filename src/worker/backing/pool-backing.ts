@@ -44,7 +44,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     )
   }
   const begun = yield* unansweredDuring(taskApi.details)
-  const unknown = unknownOption(begun.options, "worker")
+  const unknown = unknownOption(begun, "worker")
   if (Option.isSome(unknown)) return yield* refuse(unknown.value)
   yield* delivery.keepSharedCopyAs(begun)
   const remarks = yield* carryStrandedStates

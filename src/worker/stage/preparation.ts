@@ -38,7 +38,7 @@ export const prepare = Effect.fnUntraced(
       TF_INPUT: "0",
       CHECKPOINT_DISABLE: "1"
     }
-    const unknown = unknownOption(spec.options, "worker")
+    const unknown = unknownOption(spec, "worker")
     if (Option.isSome(unknown)) return yield* invalid(unknown.value)
     const { approved, place } = yield* untilStopped(bring(spec, given, backing))
     // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.

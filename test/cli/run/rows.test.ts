@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { auditTable, runDetails, runTable, taskDetails, taskTable } from "../../../src/cli/run/rows.ts"
+import { auditTable, runDetails, runTable, taskDetails, taskTable, variableTable } from "../../../src/cli/run/rows.ts"
 import { rescueAdvice } from "../../../src/core/run/state-doubt.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import { AgentTask } from "../../../src/schema/task/agent-task.ts"
@@ -177,6 +177,17 @@ describe("one run", () => {
       .toContain(advice)
   })
 })
+
+describe("the table of variables", () =>
+  it("has the kinds in words, and one of a newer server as it comes", () => {
+    const variable = (category: string) => ({ id: "var-1", key: "a", value: "1", category, hcl: false, sensitive: false })
+    expect(variableTable(["terraform", "env", "policy"].map(variable))).toEqual([
+      "NAME   KIND          VALUE",
+      "a      input         1",
+      "a      environment   1",
+      "a      policy        1"
+    ])
+  }))
 
 describe("the table of AgentTasks", () => {
   const task = (name: string, status: object) =>

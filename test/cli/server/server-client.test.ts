@@ -116,11 +116,21 @@ describe("the client of the server", () => {
       expect(yield* Effect.flip(ask(client))).toMatchObject({ _tag: "ServerUnreachable", why: { _tag: "Strange" } })
     }))
 
-  it.live("reads the runs and the state of a newer server, whose words it does not all know", () =>
+  it.live("reads what a newer server shows, whose words it does not all know", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
       const result = { outcome: "failed", reason: "FromTomorrow", message: "It had to wait.", finishedAt: "2026-01-31T12:00:00Z" } as const
-      const newer = run({ status: "cost_estimated", stages: [stage({ status: "paused", reason: result.reason, result })] })
+      const effects = {
+        unsaved: [{ action: "adopt", address: "a.b" }],
+        unsavedCount: 1,
+        unknown: [],
+        unknownCount: 0
+      }
+      const newer = run({
+        status: "cost_estimated",
+        engine: { name: "terragrunt" },
+        stages: [stage({ stage: "refresh", status: "paused", reason: result.reason, result, effects })]
+      })
       server.script.push({ body: { runs: [planned, newer] } }, { body: newer })
       expect(yield* client.runs(Option.none(), Option.none())).toEqual({ runs: [planned, newer] })
       expect(yield* client.run(newer.id)).toEqual(newer)
@@ -128,6 +138,12 @@ describe("the client of the server", () => {
       const state = { workspace: "demo", epoch: 1, pending: [rescue], settled: [], evidence: [], forcedUnlocks: [] }
       server.script.push({ body: state })
       expect(yield* client.state("demo")).toEqual(state)
+      const entry = { seq: 1, at: result.finishedAt, kind: "webhook", name: "Ada", action: "POST", object: "", requestId: "req-1" }
+      server.script.push({ body: { entries: [entry] } })
+      expect(yield* client.audit(AuditOf.All(), Option.none())).toEqual({ entries: [entry] })
+      const variable = { key: "a", value: "1", category: "policy", hcl: false, sensitive: false }
+      server.script.push({ body: { data: [{ id: "var-1", attributes: variable }] } })
+      expect(yield* client.variables("ws-1")).toEqual([{ id: "var-1", ...variable }])
     }))
 
   it.live("lists all workspaces of a real server, which gives a hundred at a time", () =>

@@ -58,7 +58,12 @@ describe("leftOverMessage", () => {
 })
 
 describe("madeMessage", () => {
-  const done = (number: number): JournalEntry => ({ number, kind: "done", ...effect("create", `t.a${number}`, String(number)) })
+  const done = (number: number): JournalEntry => ({
+    number,
+    kind: "done",
+    ...effect("create", `t.a${number}`, String(number)),
+    action: "create"
+  })
   it.each(
     [
       { unread: "not-here", why: "The worker has not seen that state." },

@@ -85,7 +85,11 @@ describe("an assignment", () => {
       expect(carriesOut(specOf(other, "http://pool"), assignment)).toBe(Equal.equals(specOf(other, ""), specOf(assignment, "")))
     }
   )
-  it.each(["", "run-1.plan", "run-1.plan.x", "run-1.other.1", "../run-1.plan.1"])("is not found by the id %j", (id) => {
+  it("finds the task of a stage that only a newer version knows", () => {
+    expect(taskNameOfId("run-1.refresh.2")).toEqual(Option.some("run-1-refresh-2"))
+    expect(belongsToAssignment({ stage: "refresh", attempt: 2, pool: { runId: "run-1" } }, "run-1.refresh.2")).toBe(true)
+  })
+  it.each(["", "run-1.plan", "run-1.plan.x", "run-1.Other.1", "../run-1.plan.1"])("is not found by the id %j", (id) => {
     expect(taskNameOfId(id)).toEqual(Option.none())
   })
   it.each(

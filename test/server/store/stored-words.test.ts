@@ -3,20 +3,20 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { AuditEntry } from "../../../src/schema/api/audit.ts"
 import { JournalEntry } from "../../../src/schema/api/effects.ts"
 import { RunStatus } from "../../../src/schema/api/run.ts"
 import { Engine, PlanOptions } from "../../../src/schema/task/agent-task.ts"
 import { ConfigurationVersion } from "../../../src/server/run/configurations.ts"
 import { Run } from "../../../src/server/run/runs.ts"
 import { StageRow } from "../../../src/server/run/stages.ts"
+import { AuditRow } from "../../../src/server/store/act.ts"
 import { layerDatabase } from "../../../src/server/store/database.ts"
 import { migrations } from "../../../src/server/store/migrations.ts"
 import { RunVariable, WorkspaceVariable } from "../../../src/server/workspace/variables.ts"
 
 /** The columns whose words are from a list, as the rows of each table are read. */
 const read = {
-  audit: AuditEntry.fields,
+  audit: AuditRow.fields,
   configurationVersions: ConfigurationVersion.fields,
   effects: { entry: JournalEntry },
   runCounts: { status: RunStatus },

@@ -79,18 +79,24 @@ esac
       ])
     })))
 
-describe("a stage with an option that only a newer version knows", () =>
+describe("a stage with a key that only a newer version knows", () =>
   it.live.each([
-    { given: "its task has", task: { options: { excludes: ["a.b"] } }, server: {} },
-    { given: "only the server has, since an earlier controller left it out", task: {}, server: { excludes: ["a.b"] } }
-  ])("is refused before anything runs, when $given it", ({ server, task }) =>
+    { given: "its task has it in the options", task: { options: { excludes: ["a.b"] } }, server: {}, key: "options.excludes" },
+    { given: "its task has it in the engine", task: { engine: { name: "tofu", mirror: "a" } }, server: {}, key: "engine.mirror" },
+    {
+      given: "only the server has it, since an earlier controller left it out",
+      task: {},
+      server: { excludes: ["a.b"] },
+      key: "options.excludes"
+    }
+  ])("is refused before anything runs, when $given", ({ key, server, task }) =>
     Effect.gen(function*() {
       const api = yield* taskApi
       api.archive = tarGz({ "main.tf": "" })
       api.options = server
-      const { log, status } = yield* ran(poolTask(api, "plan", task), { tofu: "#!/bin/sh\necho engine\n" }, (here) => token(here, api))
-      expect([status.reason, status.message], log()).toEqual(["InvalidConfiguration", expect.stringContaining("options.excludes")])
-      expect(log()).not.toContain("engine")
+      const { log, status } = yield* ran(poolTask(api, "plan", task), { tofu: "#!/bin/sh\necho it ran\n" }, (here) => token(here, api))
+      expect([status.reason, status.message], log()).toEqual(["InvalidConfiguration", expect.stringContaining(key)])
+      expect(log()).not.toContain("it ran")
     })))
 
 describe("a stage whose arguments are to keep its engine from telling what it makes", () =>
