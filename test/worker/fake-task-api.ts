@@ -137,7 +137,7 @@ export const taskApi: Effect.Effect<FakeTaskApi, never, Scope.Scope> = Effect.ge
       case "GET /plan":
         return api.plan === undefined ? [404, { error: "no-plan", message: "The run has no saved plan." }] : [200, api.plan]
       case "PUT /plan":
-        if (sha256(body) !== request.headers[taskHeader.digest]) return [422, { error: "digest", message: "The digest differs." }]
+        if (sha256(body) !== request.headers[taskHeader.digest]) return [409, { error: "digest-mismatch", message: "The digest differs." }]
         api.plan = body
         return [204]
       case "POST /log": {
@@ -165,7 +165,7 @@ export const taskApi: Effect.Effect<FakeTaskApi, never, Scope.Scope> = Effect.ge
           api.lock === undefined || api.lock.ID !== request.headers[taskHeader.lockId] ||
           String(api.epoch) !== request.headers[taskHeader.lockEpoch]
         ) return kept(locked())
-        if (sha256(body) !== request.headers[taskHeader.digest]) return [422, { error: "digest", message: "The digest differs." }]
+        if (sha256(body) !== request.headers[taskHeader.digest]) return [409, { error: "digest-mismatch", message: "The digest differs." }]
         const last = api.serials.at(-1) ?? -1
         if (api.state !== undefined && sha256(body) === sha256(api.state)) return [204]
         if (state.serial <= last) return kept([409, { error: "old-serial", message: "An old serial." }])

@@ -271,7 +271,8 @@ export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>):
   if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
     return evicted(pod.value)
   }
-  if (phase === "Failed" && reason !== "" && Option.isNone(worker)) { // OutOfcpu, NodeShutdown, NodeAffinity …: the kubelet started nothing
+  // OutOfcpu, NodeAffinity …, or VolumeAttachmentLimitExceeded, after which the containers have statuses: the kubelet did not start the worker.
+  if (phase === "Failed" && reason !== "" && !Option.exists(worker, (_) => _.state !== "waiting")) {
     return { reason: "Evicted", message: `Pod ${name} was refused by node ${node}: ${inLine(message) || reason}` }
   }
   if (wasOutOfMemory(worker)) {

@@ -446,6 +446,20 @@ describe("endOf", () => {
       pod: { ...refused, reason },
       reason: "Evicted"
     })),
+    ...[
+      { when: "its volumes are not mounted", install: waiting("PodInitializing") },
+      { when: "they are unmounted, and nobody knows whether its first container ran", install: ended("ContainerStatusUnknown", 137) }
+    ].map(({ install, when }) => ({
+      given: `a kubelet that gives it up when its node has no room for its volumes, while ${when}`,
+      pod: {
+        phase: "Failed" as const,
+        reason: "VolumeAttachmentLimitExceeded",
+        install,
+        worker: waiting("PodInitializing"),
+        runner: waiting("PodInitializing")
+      },
+      reason: "Evicted"
+    })),
     {
       given: "a scheduler that needs its place for another",
       pod: {
