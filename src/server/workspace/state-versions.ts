@@ -33,7 +33,6 @@ export const StateVersion = Schema.Struct({
 })
 export type StateVersion = typeof StateVersion.Type
 const Superseded = StateVersion.mapFields(({ sha256 }) => ({ sha256 }))
-type Superseded = typeof Superseded.Type
 
 /** A body as it came. `sha256` is the digest that the sender claims. */
 interface Body {
