@@ -4,7 +4,7 @@
 import { Result, Schema } from "effect"
 import { agentTaskResource } from "../schema/names.ts"
 import type { KubernetesObject } from "./object.ts"
-import { type Fields, flag, int, message, messages, metadata, text, time } from "./protobuf.ts"
+import { type Fields, flag, int, message, messages, metadata, text } from "./protobuf.ts"
 
 /** `A` is what calls for a single object return. Lists and watches return undecoded objects, so that one bad object spoils no other. */
 export interface Kind<A = KubernetesObject> {
@@ -30,16 +30,13 @@ export const agentTasks = kind(agentTaskResource.apiVersion, agentTaskResource.k
 const conditions = (number: number): Fields => ({
   [number]: messages("conditions", { 1: text("type"), 2: text("status"), 5: text("reason"), 6: text("message") })
 })
-const containerState: Fields = {
-  1: message("waiting", { 1: text("reason"), 2: text("message") }),
-  2: message("running", { 1: time("startedAt") }),
-  3: message("terminated", { 1: int("exitCode"), 3: text("reason"), 4: text("message") })
-}
+const terminated: Fields = { 3: message("terminated", { 1: int("exitCode"), 3: text("reason"), 4: text("message") }) }
 const containerStatus: Fields = {
   1: text("name"),
-  2: message("state", containerState),
-  3: message("lastState", containerState),
-  4: flag("ready")
+  2: message("state", { 1: message("waiting", { 1: text("reason"), 2: text("message") }), 2: message("running", {}), ...terminated }),
+  3: message("lastState", terminated),
+  4: flag("ready"),
+  9: flag("started")
 }
 
 /** Jobs. A watch reads only the fields that `Job` in schema/kubernetes/kubernetes decodes. */

@@ -4,12 +4,10 @@
 import { Predicate } from "effect"
 
 export interface OwnerReference {
-  readonly apiVersion: string
   readonly kind: string
   readonly name: string
   readonly uid: string
   readonly controller?: boolean
-  readonly blockOwnerDeletion?: boolean
 }
 
 /**

@@ -8,6 +8,8 @@ interface Field {
   readonly read: (reader: BinaryReader) => unknown
   /** Combines a value with the earlier values of the same field, in place, as there may be very many. By default a value replaces them. */
   readonly join?: (before: unknown, value: unknown) => unknown
+  /** What is read of a message. */
+  readonly fields?: Fields
 }
 
 /** The fields of a message that are read, by their numbers. */
@@ -44,12 +46,12 @@ const record = (before: unknown, value: unknown) => typeof before === "object" &
 export const text = (name: string): Field => ({ name, read: (reader) => reader.string() })
 export const int = (name: string): Field => ({ name, read: (reader) => Number(reader.int64()) })
 export const flag = (name: string): Field => ({ name, read: (reader) => reader.bool() })
-export const message = (name: string, fields: Fields): Field => ({ name, read: messageOf(fields) })
+export const message = (name: string, fields: Fields): Field => ({ name, fields, read: messageOf(fields) })
 export const messages = (name: string, fields: Fields): Field => ({ ...message(name, fields), join: list })
 
 const readSeconds = messageOf({ 1: int("seconds") })
 /** A time to the second, as Kubernetes writes it in JSON. */
-export const time = (name: string): Field => ({
+const time = (name: string): Field => ({
   name,
   read: (reader) => {
     const seconds = Number(readSeconds(reader)["seconds"] ?? 0)
@@ -67,13 +69,12 @@ const strings = (name: string): Field => ({
   join: record
 })
 
-/** Metadata without managedFields, which are often half of an object. */
+/** What is read of the metadata of every kind: not managedFields, for one, which are often half of an object. */
 export const metadata = message("metadata", {
   1: text("name"),
   3: text("namespace"),
   5: text("uid"),
   6: text("resourceVersion"),
-  7: int("generation"),
   8: time("creationTimestamp"),
   9: time("deletionTimestamp"),
   11: strings("labels"),
@@ -82,9 +83,7 @@ export const metadata = message("metadata", {
     1: text("kind"),
     3: text("name"),
     4: text("uid"),
-    5: text("apiVersion"),
-    6: flag("controller"),
-    7: flag("blockOwnerDeletion")
+    6: flag("controller")
   })
 })
 

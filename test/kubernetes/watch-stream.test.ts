@@ -1,7 +1,7 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema, Stream } from "effect"
-import { jobs } from "../../src/kubernetes/kinds.ts"
+import { jobs, pods } from "../../src/kubernetes/kinds.ts"
 import { acceptFor, watchEvents } from "../../src/kubernetes/watch-stream.ts"
 
 const protobufType = "application/vnd.kubernetes.protobuf;stream=watch"
@@ -49,21 +49,28 @@ const asJson = (name: string) => ({
     namespace: "team",
     uid: "uid-1",
     resourceVersion: "7",
-    generation: 1,
     creationTimestamp: "2026-01-01T00:00:00Z",
     labels: { a: "b", empty: "" },
-    ownerReferences: [{ kind: "AgentTask", name: "demo", uid: "u", controller: true, blockOwnerDeletion: false }]
+    ownerReferences: [{ kind: "AgentTask", name: "demo", uid: "u", controller: true }]
   },
   status: { conditions: [{ type: "Complete", status: "True" }] }
 })
 
-const eventsOf = (bytes: ReadonlyArray<Uint8Array>) =>
-  Stream.runCollect(watchEvents(Stream.fromIterable(bytes), protobufType, jobs.watched))
+const eventsOf = (bytes: ReadonlyArray<Uint8Array>, { watched } = jobs) =>
+  Stream.runCollect(watchEvents(Stream.fromIterable(bytes), protobufType, watched))
 
 describe("a watch in protobuf", () => {
   it.effect("gives what the JSON of the same object has, and skips what nobody reads", () =>
     Effect.gen(function*() {
       expect(yield* eventsOf([frame("ADDED", job("demo"))])).toEqual([{ type: "ADDED", object: asJson("demo") }])
+    }))
+
+  it.effect("tells what a container is not yet, as JSON does", () =>
+    Effect.gen(function*() {
+      const sidecar = encoded([1, "proxy"], [2, encoded([2, encoded([1, ""])])], [4, 0], [5, 2], [9, 0])
+      const [event] = yield* eventsOf([frame("ADDED", encoded([1, meta("demo")], [3, encoded([1, "Pending"], [10, sidecar])]))], pods)
+      const initContainerStatuses = [{ name: "proxy", state: { running: {} }, ready: false, started: false }]
+      expect(event).toMatchObject({ object: { status: { phase: "Pending", initContainerStatuses } } })
     }))
 
   it.effect.prop("gives the same events wherever the bytes are cut", {

@@ -63,7 +63,7 @@ const creating = Effect.fnUntraced(function*(more: Partial<NewRun> = {}) {
 })
 const created = (more: Partial<NewRun> = {}) => Effect.flatten(creating(more))
 
-const offered = Effect.flatMap(Assignments, (assignments) => assignments.acquire({ name: "agent-1", pool }, 0, 1)).pipe(
+const offered = Effect.flatMap(Assignments, (assignments) => assignments.acquire({ name: "agent-1", pool, tokenHash: "" }, 0, 1)).pipe(
   Effect.flatMap(([one]) => Effect.flatMap(Stages, (stages) => stages.get(one?.id ?? expect.fail("there is work"))))
 )
 const enter = Effect.flatMap(

@@ -152,7 +152,7 @@ export class Cluster {
         name: `${job.metadata.name}-${(this.#names++).toString(36).padStart(5, "a")}`,
         namespace: job.metadata.namespace,
         labels: { ...metadata?.labels, "batch.kubernetes.io/controller-uid": job.metadata.uid },
-        ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: job.metadata.name, uid: job.metadata.uid, controller: true }],
+        ownerReferences: [{ kind: "Job", name: job.metadata.name, uid: job.metadata.uid, controller: true }],
         finalizers: [jobCounts]
       },
       spec: {

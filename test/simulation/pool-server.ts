@@ -318,7 +318,8 @@ export class PoolServer {
       process.ask(what, (fault) => Effect.mapError(this.#request(what, fault, storing, unreachable), refused), poll)
     const assignments = <A>(use: (_: Assignments["Service"]) => Effect.Effect<A, unknown>): Storing<A> => Effect.flatMap(Assignments, use)
     return Pool.of({
-      acquire: (agent, waitSeconds, max) => ask("acquire", assignments((_) => _.acquire({ name: agent, pool }, waitSeconds, max)), true),
+      acquire: (agent, waitSeconds, max) =>
+        ask("acquire", assignments((_) => _.acquire({ name: agent, pool, tokenHash: "" }, waitSeconds, max)), true),
       acknowledge: (id, taskUid) =>
         ask(`acknowledge ${id}`, assignments((_) => _.acknowledge(id, Speaker.Agent({ pool, taskUid: Option.some(taskUid) })))),
       cancellations: (after, waitSeconds) => ask("cancellations", assignments((_) => _.cancellations(after, waitSeconds)), true),

@@ -167,9 +167,9 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     }).pipe(Effect.retry({ times: 2 }), Effect.orElseSucceed(() => false))
 
   /** Tells the pool what an apply of this plan makes, and stores the plan; returns whether that is stored. */
-  const keepPlan = Effect.fnUntraced(function*(task: AgentTask, journal: Journal, { sendJournal, storePlan }: Backing) {
+  const keepPlan = Effect.fnUntraced(function*(task: AgentTask, journal: Journal, { storePlan }: Backing) {
     const creations = wantedOf(task).map((address) => ({ address, replaces: false }))
-    yield* tellPlanned(Option.some(creations), journal, Option.isSome(sendJournal))
+    yield* tellPlanned(Option.some(creations), journal)
     return yield* storePlan
   })
 

@@ -9,7 +9,7 @@ import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
 import { visible, visibleInOrder } from "./visible.ts"
 
-export type Style = "plain" | "good" | "bad" | "bold" | "faint"
+export type Style = "plain" | "good" | "bold" | "faint"
 
 export class Screen extends Context.Service<Screen, {
   readonly colours: boolean
@@ -46,7 +46,7 @@ export interface ScreenOptions {
   readonly logIsResult?: boolean
 }
 
-const codes: Readonly<Record<Exclude<Style, "plain">, string>> = { good: "32", bad: "31", bold: "1", faint: "2" }
+const codes: Readonly<Record<Exclude<Style, "plain">, string>> = { good: "32", bold: "1", faint: "2" }
 const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
 /** How many milliseconds a status has to last for a line of its own, where one that changes in place cannot tell all of it. */
 const settledAfter = 1000

@@ -99,7 +99,7 @@ const serverPatches = (
  * Returns the overlay for some values. A component is part of it if it makes the rest shorter and the values have nothing of it to take
  * back. The Secret of a token is not part of the overlay.
  */
-export const overlay = (values: Values, release: Release, options: Options = {}): Overlay => {
+export const overlay = (values: Values, release: Release, options: Options): Overlay => {
   const config = resolve(values, release)
   const to = { config, objects: install(config).filter((_) => !isLeftOut(_, config.name, options)) }
   const made = (options.available ?? shippedComponents).reduce((best, component) => {

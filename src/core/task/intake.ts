@@ -30,7 +30,7 @@ export const tokenSecretPattern = "^run-[a-z0-9]+-(plan|apply|destroy)(-[0-9]+)?
 export const isRunnable = ({ planSha256, stage }: Assignment): boolean => (planSha256 !== undefined) === mutates(stage)
 
 export const specOf = (assignment: Assignment, url: string): AgentTaskSpec => {
-  const { archiveSha256, attempt, engine, options, planSha256, runId, stage, timeoutSeconds, workingDirectory, workspace } = assignment
+  const { archiveSha256, attempt, engine, options, planSha256, runId, stage, workingDirectory, workspace } = assignment
   return {
     workspace,
     stage,
@@ -40,7 +40,6 @@ export const specOf = (assignment: Assignment, url: string): AgentTaskSpec => {
     ...(engine !== undefined && { engine }),
     ...(options !== undefined && { options }),
     ...(planSha256 !== undefined && { plan: { sha256: planSha256 } }),
-    ...(timeoutSeconds !== undefined && { timeoutSeconds }),
     ...(workingDirectory !== undefined && { workingDirectory })
   }
 }

@@ -22,7 +22,6 @@ export const Assignment = Schema.Struct({
   options: Schema.optionalKey(PlanOptions),
   archiveSha256: Sha256,
   planSha256: Schema.optionalKey(Sha256),
-  timeoutSeconds: Schema.optionalKey(Schema.Int),
   taskToken: Schema.String.check(Schema.isMaxLength(1024)).annotate({
     description: "For the worker of this assignment alone; ends with the stage."
   })

@@ -94,7 +94,6 @@ const SpreadConstraint = Schema.Struct({
   whenUnsatisfiable: Schema.Literals(["DoNotSchedule", "ScheduleAnyway"])
 })
 export const TopologySpread = list(SpreadConstraint)
-export type TopologySpread = typeof TopologySpread.Type
 
 const VolumeMount = Schema.Struct({
   name: Schema.String,

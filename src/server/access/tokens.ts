@@ -24,7 +24,7 @@ export const tokenHash = (token: string): string => sha256(token).toString("hex"
  */
 export const makeTaskTokens = Effect.map(RandomBytes, (bytes) => {
   const key = bytes(32)
-  return (offer: ReadonlyArray<string | undefined>) => `ajt_${createHmac("sha256", key).update(JSON.stringify(offer)).digest("base64url")}`
+  return (offer: ReadonlyArray<string>) => `ajt_${createHmac("sha256", key).update(JSON.stringify(offer)).digest("base64url")}`
 })
 
 /**

@@ -4,12 +4,12 @@
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { finalStatuses } from "../../core/run/run-machine.ts"
-import { Sha256, Timestamp } from "../../schema/names.ts"
+import { Timestamp } from "../../schema/names.ts"
 import { latestIn } from "../run/configurations.ts"
 import { Settings } from "../settings.ts"
 import { isAny, row, rows } from "../store/database.ts"
 import { instantAfter, instantOf, now } from "../store/instants.ts"
-import { NamedBlobs } from "../store/named-blobs.ts"
+import { Named, NamedBlobs } from "../store/named-blobs.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
 
 /** The most that one pass removes of one kind in a workspace, so that nobody else has to wait for long; the next pass takes the rest. */
@@ -27,7 +27,6 @@ const piecesAtOnce = 32
 const pagesAtOnce = 256
 
 const Id = Schema.Struct({ id: Schema.String })
-const Gone = Schema.Struct({ sha256: Sha256 })
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -55,14 +54,14 @@ const make = Effect.gen(function*() {
    * longer needs; none if it came to be needed since it was looked up.
    */
   const removeContents = Effect.fnUntraced(function*(id: string, old: string) {
-    const emptied = yield* rows(Gone)(
+    const emptied = yield* rows(Named)(
       sql`UPDATE runs SET removedAt = ${yield* now}, variables = '[]' WHERE id = ${id} AND ${isPast(old)} RETURNING archiveSha256 AS sha256`
     )
     if (emptied.length === 0) return []
     const ofRun = sql`stageId IN (SELECT id FROM stages WHERE runId = ${id})`
     yield* sql`INSERT INTO logsToRemove SELECT id FROM stages WHERE runId = ${id}`
     for (const table of ["taskTokens", "logTails", "effects"]) yield* sql`DELETE FROM ${sql(table)} WHERE ${ofRun}`
-    const evidence = yield* rows(Gone)(sql`DELETE FROM evidence WHERE ${ofRun} RETURNING sha256`)
+    const evidence = yield* rows(Named)(sql`DELETE FROM evidence WHERE ${ofRun} RETURNING sha256`)
     yield* sql`UPDATE stages SET effects = NULL, waitMessage = NULL WHERE runId = ${id}`
     return [...emptied, ...evidence]
   }, sql.withTransaction)
@@ -94,7 +93,7 @@ const make = Effect.gen(function*() {
    * run takes.
    */
   const removeConfigurations = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
-    return yield* rows(Gone)(sql`UPDATE configurationVersions SET removedAt = ${yield* now} WHERE id IN (
+    return yield* rows(Named)(sql`UPDATE configurationVersions SET removedAt = ${yield* now} WHERE id IN (
       SELECT id FROM configurationVersions AS version WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old} AND (uploadedAt IS NULL OR uploadedAt < ${old})
         AND NOT EXISTS (SELECT 1 FROM runs WHERE configurationVersionId = version.id AND removedAt IS NULL)
         AND id IS NOT (SELECT id FROM (${latestIn(sql, workspaceId)}))
@@ -106,7 +105,7 @@ const make = Effect.gen(function*() {
    * doubt keeps all.
    */
   const removeStates = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
-    return yield* rows(Gone)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE id IN (
+    return yield* rows(Named)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE id IN (
       SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND supersededAt IS NULL AND createdAt < ${old}
         AND seq <= (SELECT seq FROM stateVersions WHERE workspaceId = ${workspaceId} AND supersededAt IS NULL ORDER BY epoch DESC, seq DESC LIMIT 1 OFFSET ${keep.states})
         AND id IS NOT (SELECT stateVersionId FROM workspaces WHERE id = ${workspaceId})

@@ -68,7 +68,7 @@ export const routes = Layer.mergeAll(
   tfeRefusedRoutes
 )
 
-/** All stores; each layer needs those below it. */
+/** All stores, and the chores that upkeep has with them; each layer needs those below it. */
 export const stores = (options: ServerOptions) =>
   Layer.mergeAll(
     Assignments.layer,

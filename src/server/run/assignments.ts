@@ -71,11 +71,11 @@ const assignmentOf = (stage: Waiting, run: WholeRun, taskToken: string): Assignm
   taskToken
 })
 
-/** The agent that asks for stages. What is offered to one without the hash of its pool's token is good for as long as the pool may take it. */
+/** The agent that asks for stages, by the token with this hash of its pool. */
 interface Asking {
   readonly name: string
   readonly pool: string
-  readonly tokenHash?: string
+  readonly tokenHash: string
 }
 
 /** The agent that has the stage by what it says, if it says its name. */
@@ -200,7 +200,7 @@ const make = Effect.gen(function*() {
     }, offers = offers + 1 WHERE id = ${stage.id} AND offers = ${stage.offers} AND ${isOpen} AND ${pools.mayTake(pool)} RETURNING id`
     if (offered.length === 0) return []
     const taskToken = taskTokenOf([stage.id, agent, pool, offeredTo])
-    const stored = { hash: tokenHash(taskToken), stageId: stage.id, pool, offeredTo: offeredTo ?? null }
+    const stored = { hash: tokenHash(taskToken), stageId: stage.id, pool, offeredTo }
     const isFirst = (yield* sql`INSERT INTO taskTokens ${sql.insert(stored)} ON CONFLICT DO NOTHING RETURNING hash`).length > 0
     if (isFirst) yield* record(sql, [stage.id, agent])
     return [assignmentOf(stage, yield* runs.whole(stage.runId), taskToken)]

@@ -4,14 +4,14 @@
 import { Clock, Context, Effect, Layer, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { finalStatuses } from "../../core/run/run-machine.ts"
-import { Timestamp } from "../../schema/names.ts"
+import { Sha256, Timestamp } from "../../schema/names.ts"
 import { Blobs } from "./blobs.ts"
 import { isAny, row } from "./database.ts"
 import { instantOf } from "./instants.ts"
 
-interface Named {
-  readonly sha256: string
-}
+/** What a row names, or has named till now. */
+export const Named = Schema.Struct({ sha256: Sha256 })
+type Named = typeof Named.Type
 
 /**
  * The longest gap between two sweeps that does not restart the count. While a server runs, sweeps are a day and their own duration apart,

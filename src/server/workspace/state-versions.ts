@@ -13,7 +13,7 @@ import { Blobs, type Received } from "../store/blobs.ts"
 import { isAny, row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 import { now } from "../store/instants.ts"
-import { NamedBlobs } from "../store/named-blobs.ts"
+import { Named, NamedBlobs } from "../store/named-blobs.ts"
 import type { RefusedStateFate } from "./evidence.ts"
 import { fateDetails, fateSentence, makeKeepRefused, type StateToKeep } from "./refused-states.ts"
 import { Rescues } from "./rescues.ts"
@@ -32,8 +32,6 @@ export const StateVersion = Schema.Struct({
   createdAt: Timestamp
 })
 export type StateVersion = typeof StateVersion.Type
-const Superseded = StateVersion.mapFields(({ sha256 }) => ({ sha256 }))
-type Superseded = typeof Superseded.Type
 
 /** A body as it came. `sha256` is the digest that the sender claims. */
 interface Body {
@@ -171,7 +169,7 @@ const make = Effect.gen(function*() {
    */
   const supersede = Effect.fnUntraced(function*({ epoch, id }: Workspace, runId: RunId | undefined) {
     const ofWriter = runId === undefined ? sql`workspaceId = ${id} AND epoch = ${epoch}` : sql`runId = ${runId}`
-    const superseded = yield* rows(Superseded)(
+    const superseded = yield* rows(Named)(
       sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE supersededAt IS NULL AND id IN (
       SELECT id FROM stateVersions WHERE ${ofWriter} ORDER BY seq DESC LIMIT -1 OFFSET ${keptOfWriter}) RETURNING sha256`
     )

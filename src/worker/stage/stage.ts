@@ -129,13 +129,13 @@ const learnPlanned = Effect.fnUntraced(
   function*(
     planned: Option.Option<PlannedChanges>,
     { declared }: Variables,
-    { backing, facts, journal }: { readonly backing: Backing; readonly facts: Ref.Ref<StageFacts>; readonly journal: Journal }
+    { facts, journal }: { readonly facts: Ref.Ref<StageFacts>; readonly journal: Journal }
   ) {
     const declares = Option.flatMap(planned, ({ declares }) => Option.fromUndefinedOr(declares))
     const undeclared = Option.flatMap(declares, (names) => undeclaredVariable(declared, names))
     if (Option.isSome(undeclared)) return yield* invalid(undeclared.value)
     if (Option.isSome(planned)) yield* learn(facts, { changes: planned.value.changes, hasChanges: planned.value.hasChanges })
-    yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendJournal)))
+    yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal))
   }
 )
 
@@ -144,14 +144,13 @@ const learnPlanned = Effect.fnUntraced(
  * journal. Best effort: the plan is useful without this.
  */
 export const tellPlanned = Effect.fnUntraced(
-  function*(creations: Option.Option<ReadonlyArray<Creation>>, journal: Journal, hasServer: boolean) {
+  function*(creations: Option.Option<ReadonlyArray<Creation>>, journal: Journal) {
     const { poolPatience } = yield* Settings
     if (Option.isNone(creations)) {
       yield* (yield* Log).line(
         "What this plan changes is not counted: its JSON is larger than the worker reads, or of a form that it does not know. Split the workspace, or look at the plan above."
       )
     }
-    if (!hasServer) return
     for (const told of plannedEntries(creations)) journal.add(told)
     yield* journal.flush(poolPatience)
   }

@@ -115,7 +115,7 @@ export const writeStream = <E, R>(
   )
 
 /** Makes a symbolic link. The caller checks where the link leads. */
-export const makeLink = (root: number, segments: Segments, target: string, made = untold): void =>
+export const makeLink = (root: number, segments: Segments, target: string, made: Made): void =>
   inParent(root, segments, (path) => symlinkSync(target, path), openOrMake(made))
 
 /** Opens a directory; returns its descriptor, which is closed with the scope. */

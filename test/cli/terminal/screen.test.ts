@@ -45,7 +45,7 @@ describe("what comes from elsewhere", () => {
   it.effect("speaks to no terminal: its controls are told as JSON writes them", () =>
     Effect.gen(function*() {
       expect(yield* shown(({ result }) => result(hostile))).toBe(`${harmless}\n`)
-      expect(yield* shown(({ line }) => line(hostile, "bad"))).toBe(`\u001b[31m${harmless}\u001b[0m\n`)
+      expect(yield* shown(({ line }) => line(hostile, "good"))).toBe(`\u001b[32m${harmless}\u001b[0m\n`)
       expect(yield* shown(({ step }) => step(hostile))).toMatch(/^\u001b\[2m +\d\.\ds\u001b\[0m {2}a/u)
       expect(yield* shown(({ step }) => step(hostile))).toContain(`  ${harmless}\n`)
       expect(yield* shown(({ ask }) => ask(hostile))).toContain(harmless)

@@ -51,8 +51,8 @@ describe("an assignment", () => {
     expect(Option.isSome(Schema.decodeUnknownOption(AgentTaskSpec)(spec))).toBe(true)
   })
   it.prop("hands on all that a run asks for", [Assignment], ([assignment]) => {
-    const { engine, options, planSha256, timeoutSeconds, workingDirectory } = assignment
-    const asked = { engine, options, plan: planSha256 && { sha256: planSha256 }, timeoutSeconds, workingDirectory }
+    const { engine, options, planSha256, workingDirectory } = assignment
+    const asked = { engine, options, plan: planSha256 && { sha256: planSha256 }, workingDirectory }
     const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined))
     const { attempt: _attempt, pool: _pool, source: _source, stage: _stage, workspace: _workspace, ...spec } = specOf(
       assignment,

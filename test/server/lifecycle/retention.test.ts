@@ -86,7 +86,7 @@ const create = (of: Effect.Success<ReturnType<typeof version>>, more: Partial<Ne
 /** Takes the stage that waits, gives it a log of 4 bytes and ends it with this result. */
 const stage = Effect.fnUntraced(function*(result: StageResult) {
   const assignments = yield* Assignments
-  const [taken] = yield* assignments.acquire({ name: "agent-1", pool: "p" }, 0, 1)
+  const [taken] = yield* assignments.acquire({ name: "agent-1", pool: "p", tokenHash: "" }, 0, 1)
   const { id } = taken ?? expect.fail("there is work")
   yield* assignments.acknowledge(id, Speaker.Agent({ pool: "p", taskUid: Option.some("uid") }))
   yield* (yield* Logs).append(id, 0, Buffer.from("log\n"))

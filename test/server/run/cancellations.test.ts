@@ -84,7 +84,7 @@ describe("the feed of cancellations", () => {
     Effect.gen(function*() {
       const [assignments, commits, sql] = [yield* Assignments, yield* Commits, yield* SqlClient.SqlClient]
       const { stageId } = yield* offering
-      yield* assignments.acquire({ name: "one", pool: "p" }, 0, 1)
+      yield* assignments.acquire({ name: "one", pool: "p", tokenHash: "" }, 0, 1)
       yield* assignments.acknowledge(stageId, Speaker.Agent({ pool: "p", taskUid: Option.some("uid") }))
       const looks: Array<string> = []
       let now = "at first"

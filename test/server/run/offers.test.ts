@@ -242,7 +242,7 @@ describe("an assignment", () => {
       const changed = yield* Effect.cached(Effect.provide(meanwhile(yield* offering), yield* Effect.context<Runs | Rescues | Workspaces>()))
       /** What agent-1 is given when `meanwhile` happens after `acquire` has looked for open stages and before it makes the offer. */
       const asked = yield* Effect.provideService(
-        acquire({ name: "agent-1", pool: "p" }, 0, 10),
+        acquire({ name: "agent-1", pool: "p", tokenHash: "" }, 0, 10),
         Statement.CurrentTransformer,
         (statement) =>
           Effect.as(statement.compile()[0].startsWith("UPDATE stages SET \"agent\"") ? Effect.orDie(changed) : Effect.void, statement)
@@ -267,7 +267,7 @@ describe("an assignment", () => {
       const ended = yield* Deferred.make<void>()
       const busy = yield* Effect.forkChild(sql.withTransaction(Deferred.await(ended)), { startImmediately: true })
       const agents = yield* Effect.forEach(["one", "two"], (name) =>
-        Effect.forkChild(assignments.acquire({ name, pool: "pool" }, 0, 1), { startImmediately: true }))
+        Effect.forkChild(assignments.acquire({ name, pool: "pool", tokenHash: "" }, 0, 1), { startImmediately: true }))
       yield* Deferred.succeed(ended, undefined)
       yield* Fiber.join(busy)
       expect(

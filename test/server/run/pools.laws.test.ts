@@ -65,7 +65,7 @@ layer(stored)("a stage", (it) => {
           const isOwn = before.taskUid === null ? may : before.taskUid === taskUid
           if (step._tag === "Ask") {
             yield* sql`UPDATE stages SET offeredAt = NULL WHERE id = ${id}`
-            const offered = yield* assignments.acquire({ name: `agent-${step.by}`, pool: step.by }, 0, 100)
+            const offered = yield* assignments.acquire({ name: `agent-${step.by}`, pool: step.by, tokenHash: "" }, 0, 100)
             expect(offered.length === 0 || isOwn).toBe(true)
             for (const { taskToken } of offered) tokens.set(step.by, (yield* assignments.byToken(taskToken))!)
           }

@@ -35,7 +35,7 @@ describe("a plan that is too large to be read", () => {
         )
       )
       const telling = yield* Effect.forkChild(
-        tellPlanned(Option.none(), journal, true).pipe(Effect.provide(Layer.mergeAll(
+        tellPlanned(Option.none(), journal).pipe(Effect.provide(Layer.mergeAll(
           podSettings("/none", "/none"),
           Log.layer({
             secrets: [],
