@@ -237,17 +237,19 @@ describe("a cancel", () => {
       expect(yield* agent(url).acquire()).toEqual([])
     }))
 
-  it.live("of a planned run ends it", () =>
+  it.live("of a planned run discards it, also a second time: at its prompt, a stock client takes canceled for an approval", () =>
     Effect.gen(function*() {
       const url = yield* server
       const id = yield* person(url).start("demo")
       yield* planWith(url)
-      yield* person(url).act(id, "cancel")
-      expect((yield* person(url).view(id)).status).toBe("canceled")
+      for (const _ of ["once", "twice"]) {
+        expect((yield* person(url).act(id, "cancel")).status).toBe(202)
+        expect((yield* person(url).view(id)).status).toBe("discarded")
+      }
       const late = yield* person(url).act(id, "apply")
       expect([late.status, late.json.errors[0].detail]).toEqual([
         409,
-        `The run ${id} is canceled and cannot be applied; start another with: agent-job run DIR`
+        `The run ${id} is discarded and cannot be applied; start another with: agent-job run DIR`
       ])
     }))
 
