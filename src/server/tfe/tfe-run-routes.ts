@@ -1,7 +1,7 @@
 // The TFE API's configuration versions, runs, plans and applies.
 // Logs and uploads need no token: the last part of their path is a secret.
 // Used by server/lifecycle/server.
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
 import { allows, neededToStart, neededToStop } from "../../core/run/permission.ts"
@@ -76,7 +76,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const step = (which: Step, id: string, url: string) =>
     Effect.gen(function*() {
       const rows = yield* stages.ofRun(runOfStep(id)) // read before the run: a stage must not look over while its run does not
-      return stepDocument(yield* runs.get(runOfStep(id)), rows, which, logUrl(tokens, url, runOfStep(id), which))
+      const run = yield* runs.get(runOfStep(id))
+      return stepDocument(run, rows, which, logUrl(tokens, url, run.id, which), yield* Clock.currentTimeMillis)
     })
 
   const stepRoute = (which: Step, path: HttpRouter.PathInput) =>
