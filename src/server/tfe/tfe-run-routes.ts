@@ -33,10 +33,10 @@ const createRun = jsonOf(CreateRun)
 const applyRun = jsonOf(ApplyRun, { nothing: "{}" })
 
 /**
- * The most bytes of a log in one answer, which stock clients and ours ask for. Each connection may hold one answer, until its client takes
- * it.
+ * The most bytes of a log in one answer. Each connection may hold one answer, until its client takes it. Stock clients read once from an
+ * answer, 4 KiB with its headers, and close the connection if there is more, so that each further read would need another one.
  */
-const logReadLimitBytes = 64 * 1024
+const logReadLimitBytes = { follower: 64 * 1024, stock: 3 * 1024 }
 const longestWaitSeconds = 30
 
 /** Reports whether a log is read by a client of ours, which says by itself why a step failed. Stock clients know only the log. */
@@ -231,7 +231,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     linked("GET", "/api/v2/logs/:id/:secret", isLogSecret, (request, { id = "" }) =>
       Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)
-        const limit = Math.min(logReadLimitBytes, yield* countOf(request, "limit", logReadLimitBytes))
+        const most = logReadLimitBytes[follows(request) ? "follower" : "stock"]
+        const limit = Math.min(most, yield* countOf(request, "limit", most))
         const wait = Math.min(longestWaitSeconds, yield* countOf(request, "wait", 0))
         const bytes = yield* logs.read(id, offset, limit, wait, !follows(request))
         return HttpServerResponse.uint8Array(bytes, { contentType: "application/octet-stream" })
