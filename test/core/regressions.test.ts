@@ -80,7 +80,7 @@ describe("here not:", () => {
     expect(to).toEqual({
       pending: ["canceled", "confirmed", "discarded", "errored", "planned", "planned_and_finished", "planning"],
       planning: ["canceled", "confirmed", "errored", "pending", "planned", "planned_and_finished"],
-      planned: ["canceled", "confirmed", "discarded"],
+      planned: ["confirmed", "discarded"],
       confirmed: ["applied", "applying", "canceled", "errored"],
       applying: ["applied", "canceled", "errored"],
       applied: [],

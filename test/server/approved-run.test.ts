@@ -25,5 +25,5 @@ it.live("is not cancelled by a token that may only plan, however close the two c
     yield* Deferred.succeed(free, undefined)
     const [cancelled, approved] = yield* Effect.forEach(asked, Fiber.join)
     const { status } = yield* ada.view(id)
-    expect([[403, 202, "confirmed"], [202, 409, "canceled"]]).toContainEqual([cancelled?.status, approved?.status, status])
+    expect([[403, 202, "confirmed"], [202, 409, "discarded"]]).toContainEqual([cancelled?.status, approved?.status, status])
   }))

@@ -28,5 +28,5 @@ it.live("keeps nobody from cancelling the run that has it", () =>
     yield* planWith(url, "the plan", succeeded({ ...withChanges, reason: fromTomorrow }))
     expect(yield* person(url).view(id)).toMatchObject({ status: "planned", stages: [{ reason: fromTomorrow }] })
     expect((yield* person(url).act(id, "cancel")).status).toBe(202)
-    expect(yield* person(url).view(id)).toMatchObject({ status: "canceled", final: true })
+    expect(yield* person(url).view(id)).toMatchObject({ status: "discarded", final: true })
   }))

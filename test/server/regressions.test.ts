@@ -35,7 +35,7 @@ const ends: ReadonlyArray<
     reach: (url, id) =>
       Effect.flatMap(agent(url).take, (plan) => Effect.andThen(person(url).act(id, "cancel"), agent(url).report(plan.id, cancelled)))
   },
-  { end: "canceled", reach: (url, id) => Effect.andThen(planWith(url), person(url).act(id, "cancel")) }
+  { end: "discarded", reach: (url, id) => Effect.andThen(planWith(url), person(url).act(id, "cancel")) }
 ]
 
 /** Ends the apply that waits with `result`. The worker unlocks first if that is a failure, because a held lock would leave it in doubt. */

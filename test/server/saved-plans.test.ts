@@ -27,11 +27,11 @@ const appliedWith = (result: StageResult) => (url: string, id: string) =>
 
 describe("the file of a saved plan", () => {
   it.live.each([
-    { end: "applied", reach: appliedWith(succeeded()) },
-    { end: "errored", reach: appliedWith(failed()) },
-    { end: "discarded", reach: (url: string, id: string) => person(url).act(id, "discard") },
-    { end: "canceled", reach: (url: string, id: string) => person(url).act(id, "cancel") }
-  ])("is there until its run is $end; its seal stays", ({ end, reach }) =>
+    { end: "applied", by: "", reach: appliedWith(succeeded()) },
+    { end: "errored", by: "", reach: appliedWith(failed()) },
+    { end: "discarded", by: "", reach: (url: string, id: string) => person(url).act(id, "discard") },
+    { end: "discarded", by: " by a cancel", reach: (url: string, id: string) => person(url).act(id, "cancel") }
+  ])("is there until its run is $end$by; its seal stays", ({ end, reach }) =>
     Effect.gen(function*() {
       const { id, isStored, me, url } = yield* planned()
       expect(isStored()).toBe(true)

@@ -20,7 +20,8 @@ const mostBytes = 100 * 1024 * 1024
  * connection on which too much is asked ahead.
  */
 export const untilRefused = Effect.fnUntraced(function*(unread: Socket, url: string, token: string | undefined, refused: 429 | 503) {
-  const head = [`GET ${new URL(url).pathname} HTTP/1.1`, "host: a", ...token === undefined ? [] : [`authorization: Bearer ${token}`]]
+  const { pathname, search } = new URL(url)
+  const head = [`GET ${pathname}${search} HTTP/1.1`, "host: a", ...token === undefined ? [] : [`authorization: Bearer ${token}`]]
   const refusals: Array<Answer> = []
   for (let bytes = 0; refusals.length < 30;) {
     const answer = yield* ask(url, token)

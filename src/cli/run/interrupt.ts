@@ -34,6 +34,8 @@ const endOf = ({ id, status }: RunView) => {
   switch (status) {
     case "canceled":
       return { text: `${id} is cancelled.`, code: exitCode.cancelled }
+    case "discarded": // it was planned by the time of the cancel
+      return { text: `${id} is discarded.`, code: exitCode.cancelled }
     case "errored":
       return { text: `${id} failed before it could be cancelled.`, code: exitCode.failed }
     default:

@@ -87,7 +87,11 @@ export const rows: ReadonlyArray<Row> = [
     to: stay
   },
   { situation: "discarded again", holds: (run, event) => event._tag === "Discard" && isIn(run, "discarded"), to: stay },
-  { situation: "cancelled again", holds: (run, event) => event._tag === "Cancel" && (run.cancelAsked || isIn(run, "canceled")), to: stay },
+  {
+    situation: "cancelled again",
+    holds: (run, event) => event._tag === "Cancel" && (run.cancelAsked || isIn(run, "canceled", "discarded")),
+    to: stay
+  },
   { situation: "over, whatever an agent says", holds: (run, event) => isFinal(run.status) && !byPerson(event), to: stay },
   {
     situation: "an agent has the plan",
@@ -136,8 +140,14 @@ export const rows: ReadonlyArray<Row> = [
     to: to("discarded")
   },
   {
+    // Not canceled: a stock client at its prompt takes that for an approval, and says no more.
+    situation: "cancelled while it waits for a person",
+    holds: (run, event) => event._tag === "Cancel" && isIn(run, "planned"),
+    to: to("discarded")
+  },
+  {
     situation: "cancelled while no agent has it",
-    holds: (run, event) => event._tag === "Cancel" && isIn(run, "pending", "planned", "confirmed"),
+    holds: (run, event) => event._tag === "Cancel" && isIn(run, "pending", "confirmed"),
     to: to("canceled")
   },
   {
@@ -167,7 +177,7 @@ const refusal = (run: RunState, event: RunEvent): Move =>
 export const move = (run: RunState, event: RunEvent): Move =>
   rows.find(({ holds }) => holds(run, event))?.to(run) ?? (byPerson(event) ? refusal(run, event) : Move.Unchanged())
 
-/** Returns which events of a person are offered now. A cancel of a run that was planned is accepted too, though a discard is offered. */
+/** Returns which events of a person are offered now. A cancel of a run that was planned discards it, so a discard alone is offered. */
 export const wishes = (run: RunState) => ({
   confirm: isIn(run, "planned"),
   discard: isIn(run, "pending", "planned"),

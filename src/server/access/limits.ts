@@ -20,14 +20,14 @@ export interface Limited {
 
 /**
  * The rates are far above what agents and workers need: a worker sends a few requests a second, the controllers of a pool a few for each
- * stage.
+ * stage. A stock client reads a log in small pieces, one after the other, as fast as they come.
  */
 export const Rates = Context.Reference<Readonly<Record<Limited["kind"] | "address", Rate>>>("agent-job/server/Rates", {
   defaultValue: () => ({
     user: { perSecond: 200, burst: 2000 },
     pool: { perSecond: 1000, burst: 5000 },
     task: { perSecond: 100, burst: 1000 },
-    link: { perSecond: 200, burst: 2000 },
+    link: { perSecond: 1000, burst: 5000 },
     follower: { perSecond: 200, burst: 2000 },
     address: { perSecond: 50, burst: 500 }
   })

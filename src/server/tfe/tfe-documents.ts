@@ -168,9 +168,20 @@ export const runDocument = (run: WholeRun, user: Holder, position: number, ofWor
 }
 
 /**
- * Returns the document of a plan or an apply. `stages` must be read before `run`, so that a step never ends before the run has moved on.
+ * How long an ended step is shown as running, if it was just now that it ended. A stock client that got nothing from its log asks whether
+ * it is over, and then reads no more: of a step that ended in between, it would not show the end.
  */
-export const stepDocument = (run: Run, stages: ReadonlyArray<StageRow>, step: Step, logUrl: string) => {
+const shownRunningMillis = 1000
+
+const shownStatus = (stage: StageRow, now: number) => {
+  const since = stage.endedAt === null ? Infinity : now - Date.parse(stage.endedAt)
+  return since >= 0 && since < shownRunningMillis ? "running" : stepStatus(stage) // a clock that went back holds nobody up
+}
+
+/**
+ * Returns the document of a plan or an apply as it is `now`, in milliseconds. `stages` must be read before `run`, so that a step never ends before the run has moved on.
+ */
+export const stepDocument = (run: Run, stages: ReadonlyArray<StageRow>, step: Step, logUrl: string, now: number) => {
   const stage = stages.findLast((candidate) => stepOf(candidate.stage) === step)
   const never = run.status === "canceled" ? "canceled" : "unreachable"
   const changes = stage?.result?.changes ?? (step === "plan" ? run.changes : null)
@@ -178,7 +189,7 @@ export const stepDocument = (run: Run, stages: ReadonlyArray<StageRow>, step: St
     id: stepId(run.id, step),
     type: step === "plan" ? "plans" : "applies",
     attributes: {
-      status: stage !== undefined ? stepStatus(stage) : isFinal(run.status) ? never : "pending",
+      status: stage !== undefined ? shownStatus(stage, now) : isFinal(run.status) ? never : "pending",
       "log-read-url": logUrl,
       ...(step === "plan" && { "has-changes": run.hasChanges === true }),
       "resource-additions": changes?.add ?? 0,

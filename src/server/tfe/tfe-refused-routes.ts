@@ -14,8 +14,8 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const workspaces = yield* Workspaces
 
   const refused = (
-    method: "POST" | "PATCH",
-    path: `/${string}`,
+    method: Parameters<typeof route>[0],
+    path: "" | `/${string}`,
     refusal: (workspace: Workspace, base: string) => ReturnType<typeof invalid>
   ) =>
     route(
@@ -37,6 +37,16 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
       `No workspace is deleted here, so ${name} stays, with its states and runs; destroy what it made with: agent-job run DIR --workspace ${name} --destroy`
     )
 
+  const notDeleted = (method: "DELETE" | "POST", path: "" | `/${string}`) =>
+    route(
+      method,
+      `/api/v2/organizations/:organization/workspaces/:name${path}`,
+      "name",
+      (_, { name = "" }) => Effect.flatMap(workspaces.named(name), (workspace) => Effect.fail(noDeletion(workspace)))
+    )
+  const variablesByName = ({ name }: Workspace) =>
+    invalid(`A variable is not changed by its id here; set it again by its name, as with: agent-job vars set ${name} NAME`)
+
   return [
     /** None rather than a refusal, because clients look for a project before they make it, and say why it cannot be made. */
     route("GET", "/api/v2/organizations/:organization/projects", "none", () => Effect.succeed(documents([]))),
@@ -46,10 +56,8 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
       "none",
       () => Effect.fail(noProjects())
     ),
-    route("DELETE", "/api/v2/organizations/:organization/workspaces/:name", "name", (_, { name = "" }) =>
-      Effect.gen(function*() {
-        return yield* noDeletion(yield* workspaces.named(name))
-      })),
+    notDeleted("DELETE", ""),
+    notDeleted("POST", "/actions/safe-delete"),
     route(
       "POST",
       "/api/v2/organizations/:organization/agent-pools",
@@ -59,6 +67,9 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("PATCH", "/api/v2/agent-pools/:id", "none", () => Effect.fail(noPoolsMade())),
     route("DELETE", "/api/v2/agent-pools/:id", "none", () => Effect.fail(noPoolsMade())),
     route("POST", "/api/v2/queries", "none", () => Effect.fail(noQueries())),
+    refused("DELETE", "", noDeletion),
+    refused("POST", "/actions/safe-delete", noDeletion),
+    refused("PATCH", "/vars/:variable", variablesByName),
     refused("POST", "/relationships/tags", noTags),
     refused("PATCH", "/tag-bindings", noTags),
     refused("POST", "/actions/lock", stateElsewhere),

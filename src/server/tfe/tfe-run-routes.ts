@@ -1,7 +1,7 @@
 // The TFE API's configuration versions, runs, plans and applies.
 // Logs and uploads need no token: the last part of their path is a secret.
 // Used by server/lifecycle/server.
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
 import { allows, neededToStart, neededToStop } from "../../core/run/permission.ts"
@@ -33,10 +33,10 @@ const createRun = jsonOf(CreateRun)
 const applyRun = jsonOf(ApplyRun, { nothing: "{}" })
 
 /**
- * The most bytes of a log in one answer, which stock clients and ours ask for. Each connection may hold one answer, until its client takes
- * it.
+ * The most bytes of a log in one answer. Each connection may hold one answer, until its client takes it. Stock clients read once from an
+ * answer, 4 KiB with its headers, and close the connection if there is more, so that each further read would need another one.
  */
-const logReadLimitBytes = 64 * 1024
+const logReadLimitBytes = { follower: 64 * 1024, stock: 3 * 1024 }
 const longestWaitSeconds = 30
 
 /** Reports whether a log is read by a client of ours, which says by itself why a step failed. Stock clients know only the log. */
@@ -76,7 +76,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const step = (which: Step, id: string, url: string) =>
     Effect.gen(function*() {
       const rows = yield* stages.ofRun(runOfStep(id)) // read before the run: a stage must not look over while its run does not
-      return stepDocument(yield* runs.get(runOfStep(id)), rows, which, logUrl(tokens, url, runOfStep(id), which))
+      const run = yield* runs.get(runOfStep(id))
+      return stepDocument(run, rows, which, logUrl(tokens, url, run.id, which), yield* Clock.currentTimeMillis)
     })
 
   const stepRoute = (which: Step, path: HttpRouter.PathInput) =>
@@ -230,7 +231,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     linked("GET", "/api/v2/logs/:id/:secret", isLogSecret, (request, { id = "" }) =>
       Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)
-        const limit = Math.min(logReadLimitBytes, yield* countOf(request, "limit", logReadLimitBytes))
+        const most = logReadLimitBytes[follows(request) ? "follower" : "stock"]
+        const limit = Math.min(most, yield* countOf(request, "limit", most))
         const wait = Math.min(longestWaitSeconds, yield* countOf(request, "wait", 0))
         const bytes = yield* logs.read(id, offset, limit, wait, !follows(request))
         return HttpServerResponse.uint8Array(bytes, { contentType: "application/octet-stream" })

@@ -8,7 +8,7 @@ import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../..
 import { jsonApiErrors, noContent, type Params, routesWith } from "../access/http-answer.ts"
 import { jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
 import type { User } from "../access/tokens.ts"
-import { invalid } from "../refused.ts"
+import { invalid, notFound } from "../refused.ts"
 import { Pools } from "../run/pools.ts"
 import { Runs } from "../run/runs.ts"
 import { actsOn, workspaceNamed } from "../store/act.ts"
@@ -152,6 +152,11 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
           sensitive: sensitive ?? null
         })
         return made(`/api/v2/workspaces/${workspaceId}/vars`, variableDocument(stored))
+      })),
+    route("GET", "/api/v2/workspaces/:id/vars/:variable", "workspace", (_, { id = "", variable }) =>
+      Effect.gen(function*() {
+        const found = (yield* variables.list(id)).find((one) => one.id === variable)
+        return found === undefined ? yield* notFound() : document(variableDocument(found))
       })),
     route(
       "DELETE",

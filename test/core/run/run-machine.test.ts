@@ -166,7 +166,8 @@ describe("a run", () => {
       expected: stays
     },
     { given: "is canceled at once while pending", run: fresh, event: Cancel(), expected: to("canceled") },
-    { given: "is canceled at once while planned", run: at("planned"), event: Cancel(), expected: to("canceled") },
+    { given: "is discarded by a cancel while planned", run: at("planned"), event: Cancel(), expected: to("discarded") },
+    { given: "is discarded still when it is cancelled again", run: at("discarded"), event: Cancel(), expected: stays },
     { given: "only asks for the cancel while an agent plans", run: at("planning"), event: Cancel(), expected: to("planning", true) },
     { given: "only asks for the cancel while an agent applies", run: at("applying"), event: Cancel(), expected: to("applying", true) },
     { given: "is discarded while planned", run: at("planned"), event: Discard(), expected: to("discarded") },

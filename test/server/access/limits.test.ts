@@ -11,7 +11,7 @@ import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { Rooms } from "../../../src/server/access/bodies.ts"
 import { AtOnce, Limits, Rates } from "../../../src/server/access/limits.ts"
-import type { Rate } from "../../../src/server/access/token-bucket.ts"
+import { fullBucket, type Rate, take } from "../../../src/server/access/token-bucket.ts"
 import { Waiters } from "../../../src/server/store/commits.ts"
 import { until } from "../../until.ts"
 import {
@@ -151,6 +151,16 @@ describe("a limit of requests", () => {
       expect(yield* statuses(4, ask(log, undefined))).toEqual([200, 200, 200, 200])
     }))
 
+  it.effect("by default lets a stock client read the longest log, 64 MiB in pieces of 3 KiB, though each takes but a millisecond", () =>
+    Effect.map(Rates, ({ link }) => {
+      let bucket = fullBucket(link, 0)
+      for (let read = 0; read < 64 * 1024 / 3; read++) {
+        const taken = take(bucket, link, read)
+        expect(taken.waitSeconds, `after ${read} pieces`).toBe(0)
+        bucket = taken.bucket
+      }
+    }))
+
   it.live("by default lets an agent and a worker do in a second what they do in a minute", () =>
     Effect.gen(function*() {
       const url = yield* server
@@ -211,9 +221,9 @@ describe("a limit of what one caller asks at once, of small answers,", () =>
     "counts a piece of a log as long as it lies in memory, since its client reads nothing, and then no more",
     () =>
       Effect.gen(function*() {
-        const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 500, pool: 500, task: 500, link: 1, follower: 500 }))
+        const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 500, pool: 500, task: 500, link: 500, follower: 1 }))
         const { stages: [stage] } = yield* Effect.flatMap(person(url).start("demo"), person(url).view)
-        const log = stage?.logUrl ?? ""
+        const log = `${stage?.logUrl}?wait=0`
         yield* worker(url, yield* agent(url).take).log(0, "x".repeat(64 * 1024))
         const unread = yield* unreadOf(url)
         yield* untilRefused(unread, log, undefined, 429)

@@ -195,13 +195,22 @@ describe("a log", () => {
       yield* shipper.result(evicted)
       const again = "\n[Evicted: planned again, attempt 2]\n\n"
       const end = `[${16 * largestPiece + 4 - 256 * 1024} bytes are left out here.]\n${"x".repeat(256 * 1024 - 4)}more${again}`
-      const pieces = yield* Effect.forEach([0, 1, 2, 3, 4], (n) => read(limit - 1 + n * 64 * 1024))
-      // A read gives at most 64 KiB.
+      const pieces = yield* Effect.forEach([0, 1, 2, 3, 4], (n) => read(limit - 1 + n * 64 * 1024, "&wait=0"))
+      // A read by those who follow gives at most 64 KiB.
       expect(pieces.map(({ length }) => length)).toEqual([65_536, 65_536, 65_536, 65_536, (notice + end).length - 4 * 65_536])
       expect(pieces.join("") === notice + end).toBe(true)
-      expect((yield* read(limit - 1 + notice.length)) === end.slice(0, 65_536)).toBe(true)
+      expect((yield* read(limit - 1 + notice.length, "&wait=0")) === end.slice(0, 65_536)).toBe(true)
       yield* person(url).act(id, "cancel")
       expect(yield* read(limit - 1 + notice.length + end.length)).toBe("\nCancelled: The run was cancelled before this began.\n\x03")
+    }))
+
+  it.live("is read in pieces of 3 KiB by stock clients, which read no more of an answer, and close the connection if there is more", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      const text = "x".repeat(5000)
+      yield* shipper.log(0, text)
+      const pieces = [yield* read(0, "&limit=65536"), yield* read(3072, "&limit=65536")]
+      expect(pieces.map(({ length }) => length)).toEqual([3072, 5001 - 3072])
     }))
 
   it.live("takes what a worker sends at most, no piece over 256 KiB and no offset that is no number", () =>

@@ -211,7 +211,7 @@ describe("a run that waits for an agent", () =>
     })))
 
 describe("a cancel", () => {
-  it.live("ends a pending run, and nobody gets it", () =>
+  it.effect("ends a pending run, and nobody gets it", () =>
     Effect.gen(function*() {
       const url = yield* server
       const id = yield* person(url).start("demo")
@@ -219,6 +219,7 @@ describe("a cancel", () => {
       expect((yield* person(url).act(id, "cancel")).status).toBe(202)
       expect(yield* person(url).view(id)).toMatchObject({ status: "canceled", final: true })
       expect(yield* agent(url).acquire()).toEqual([])
+      yield* TestClock.adjust("1 second") // until then, stock clients may still be reading its log
       const plan = (yield* person(url).as("GET", `/api/v2/plans/plan-${id.slice(4)}`)).json.data
       expect(plan.attributes.status).toBe("canceled")
     }))
@@ -237,17 +238,19 @@ describe("a cancel", () => {
       expect(yield* agent(url).acquire()).toEqual([])
     }))
 
-  it.live("of a planned run ends it", () =>
+  it.live("of a planned run discards it, also a second time: at its prompt, a stock client takes canceled for an approval", () =>
     Effect.gen(function*() {
       const url = yield* server
       const id = yield* person(url).start("demo")
       yield* planWith(url)
-      yield* person(url).act(id, "cancel")
-      expect((yield* person(url).view(id)).status).toBe("canceled")
+      for (const _ of ["once", "twice"]) {
+        expect((yield* person(url).act(id, "cancel")).status).toBe(202)
+        expect((yield* person(url).view(id)).status).toBe("discarded")
+      }
       const late = yield* person(url).act(id, "apply")
       expect([late.status, late.json.errors[0].detail]).toEqual([
         409,
-        `The run ${id} is canceled and cannot be applied; start another with: agent-job run DIR`
+        `The run ${id} is discarded and cannot be applied; start another with: agent-job run DIR`
       ])
     }))
 

@@ -1,6 +1,7 @@
 // What a stock client asks of a run and this server does not do, and what a run shows of its variables.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { auditPath } from "../../../src/schema/api/audit.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
@@ -123,6 +124,24 @@ describe("a run", () => {
       expect((yield* me.as("POST", path, { data: { type: "configuration-versions" } })).status).toBe(201)
     }))
 })
+
+describe("a step of a run", () =>
+  it.effect("is shown as running for a second after its end, though the run goes on at once: a stock client that hears of the end reads no more of its log", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const id = yield* me.start("demo")
+      const statuses = Effect.map(
+        me.as("GET", `/api/v2/runs/${id}?include=plan`),
+        ({ json }) => [json.data, ...json.included].map(({ attributes }) => attributes.status)
+      )
+      yield* planWith(url)
+      expect(yield* statuses).toEqual(["planned", "running"])
+      yield* TestClock.adjust(999)
+      expect(yield* statuses).toEqual(["planned", "running"])
+      yield* TestClock.adjust(1)
+      expect(yield* statuses).toEqual(["planned", "finished"])
+    })))
 
 describe("a request for a run that comes again, as stock clients send it when the answer is lost", () => {
   const attributes = { message: "m", "auto-apply": true, "replace-addrs": ["a.b"], variables: [{ key: "region", value: "\"eu\"" }] }

@@ -238,6 +238,17 @@ describe("the variables of a workspace", () => {
       expect(yield* set("open again", { sensitive: false })).toEqual(["open again", false])
     }))
 
+  it.live("are each found by its id: one that is not found is gone for clients, which then do not delete it", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const path = tfePath.variables(yield* me.workspace("demo"))
+      const { data } = (yield* me.as("POST", path, { data: { attributes: { key: "token", value: "s3cret", sensitive: true } } })).json
+      const found = yield* me.as("GET", `${path}/${data.id}`)
+      expect([found.status, found.json.data]).toEqual([200, data])
+      const other = tfePath.variables(yield* me.workspace("other"))
+      expect((yield* me.as("GET", `${other}/${data.id}`)).status).toBe(404)
+    }))
+
   it.live("are all that a run gets, so both lists of them say the same", () =>
     Effect.gen(function*() {
       const me = person(yield* server)
@@ -259,16 +270,32 @@ describe("what this server has not", () => {
       expect((yield* me.as("GET", projects.replace("default", "other"))).status).toBe(404)
     }))
 
-  it.live("deletes no workspace: of a 404, clients say that they have deleted it", () =>
+  it.live("deletes no workspace by its name or id, safely or not: of a 404, clients say that they have deleted it", () =>
     Effect.gen(function*() {
       const me = person(yield* server)
-      yield* me.workspace("demo")
-      expect(said(yield* me.as("DELETE", `${workspaces}/demo`))).toEqual([
-        422,
-        "No workspace is deleted here, so demo stays, with its states and runs; destroy what it made with: agent-job run DIR --workspace demo --destroy"
-      ])
+      const id = yield* me.workspace("demo")
+      for (const place of [workspaces, "/api/v2/workspaces"]) {
+        const itself = place === workspaces ? `${place}/demo` : `${place}/${id}`
+        for (const [method, path] of [["DELETE", ""], ["POST", "/actions/safe-delete"]] as const) {
+          expect(said(yield* me.as(method, itself + path)), `${method} ${itself}${path}`).toEqual([
+            422,
+            "No workspace is deleted here, so demo stays, with its states and runs; destroy what it made with: agent-job run DIR --workspace demo --destroy"
+          ])
+          expect((yield* me.as(method, `${place}/none${path}`)).status).toBe(404)
+        }
+      }
       expect((yield* me.as("GET", `${workspaces}/demo`)).status).toBe(200)
-      expect((yield* me.as("DELETE", `${workspaces}/none`)).status).toBe(404)
+    }))
+
+  it.live("changes no variable by its id, and says how else", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const path = tfePath.variables(yield* me.workspace("demo"))
+      const { id } = (yield* me.as("POST", path, { data: { attributes: { key: "region", value: "eu" } } })).json.data
+      expect(said(yield* me.as("PATCH", `${path}/${id}`, { data: { attributes: { value: "us" } } }))).toEqual([
+        422,
+        "A variable is not changed by its id here; set it again by its name, as with: agent-job vars set demo NAME"
+      ])
     }))
 
   it.live("takes no state through the TFE API, and says which way leads in", () =>

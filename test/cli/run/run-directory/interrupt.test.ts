@@ -187,6 +187,21 @@ describe("an interrupt", () => {
       expect(process.exitCode).toBe(6)
     }))
 
+  it.live("after the plan, which was not seen yet, says that the run is discarded", () =>
+    Effect.gen(function*() {
+      const cancelled = yield* Deferred.make<void>()
+      let looks = 0
+      const behind = asking((server) => ({
+        run: (id) => Effect.andThen(looks++ === 0 ? Effect.void : Deferred.await(cancelled), server.run(id)),
+        act: (id, action) => Effect.andThen(server.act(id, action), Deferred.succeed(cancelled, undefined))
+      }))
+      const { fiber, id, screen, url } = yield* begun("Started run-", { clientOf: behind })
+      yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "planned" }).pipe(Effect.timeout("90 seconds"))
+      yield* Fiber.interrupt(fiber)
+      expect(screen.of("step").at(-1)).toBe(`${id} is discarded.`)
+      expect(process.exitCode).toBe(6)
+    }))
+
   it.live("after yes cancels the apply, though the answer to the approval was lost", () =>
     Effect.gen(function*() {
       const deaf = asking((server, url) => ({
@@ -298,7 +313,7 @@ describe("an interrupt", () => {
       code: 130
     },
     { what: "discard" as const, until: "discarded", says: "RUN is discarded.", code: 6 },
-    { what: "cancel" as const, until: "canceled", says: "RUN is cancelled.", code: 6 }
+    { what: "cancel" as const, until: "discarded", says: "RUN is discarded.", code: 6 }
   ])("at the question, after a $what elsewhere, says what became of the run", ({ code, says, until, what }) =>
     Effect.gen(function*() {
       const { question, ...others } = notLooking((run) => run)

@@ -81,16 +81,15 @@ describe("the question", () => {
     })
 
   it.live.each([
-    { typed: "yes", what: "discard" as const, step: "Discarded elsewhere", end: "was discarded; nothing was changed." },
-    { typed: "yes", what: "cancel" as const, step: "Decided elsewhere", end: "was cancelled." },
-    { typed: "no", what: "cancel" as const, step: "Decided elsewhere", end: "was cancelled." }
-  ])("answered with $typed just after a $what elsewhere ends as that one says", ({ end, step, typed, what }) =>
+    { what: "discard" as const },
+    { what: "cancel" as const }
+  ])("answered with yes just after a $what elsewhere ends as that one says", ({ what }) =>
     Effect.gen(function*() {
-      const screen = toldScreen(answers(typed))
+      const screen = toldScreen(answers("yes"))
       const { run } = yield* running(screen, request(), quickstart, afterSomebody(what))
       const error = yield* Effect.flip(run)
-      expect([exitCodeOf(error), error.message]).toEqual([6, `${runId(screen)} ${end}`])
-      expect(screen.of("step").at(-1)).toBe(step)
+      expect([exitCodeOf(error), error.message]).toEqual([6, `${runId(screen)} was discarded; nothing was changed.`])
+      expect(screen.of("step").at(-1)).toBe("Discarded elsewhere")
     }))
 
   it.live("answered with no just after it was approved elsewhere follows the apply", () =>
