@@ -179,7 +179,8 @@ const shownStatus = (stage: StageRow, now: number) => {
 }
 
 /**
- * Returns the document of a plan or an apply as it is `now`, in milliseconds. `stages` must be read before `run`, so that a step never ends before the run has moved on.
+ * Returns the document of a plan or an apply as it is `now`, in milliseconds. `stages` must be read before `run`, so that a step never ends
+ * before the run has moved on.
  */
 export const stepDocument = (run: Run, stages: ReadonlyArray<StageRow>, step: Step, logUrl: string, now: number) => {
   const stage = stages.findLast((candidate) => stepOf(candidate.stage) === step)
