@@ -42,7 +42,7 @@ export const metricsFile = (): GeneratedFile =>
     "",
     "## Of a controller",
     "",
-    "Replicas that do not lead have these too: at 0, as they were when their lead ended, or, before their first lead, not all of them. A decision that ended no task has no label `ends`.",
+    "A replica that does not lead has these too: some are 0, others as they were when its lead ended; before its first lead, some are not there. A decision that ended no task has no label `ends`.",
     "",
     ...rowsOf((name) => !isServers(name)),
     "",

@@ -1,7 +1,7 @@
 // The files of the tokens of people and controllers: who holds which, and what they may. A mounted Secret that was changed is read anew.
 // Invariant: only whole files count. One that is written where it is may be half there, so while the server runs only a link is followed.
 // Used by server/access/tokens.
-import { Effect, Equal, Option } from "effect"
+import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import { readFileSync, realpathSync } from "node:fs"
 import type { HolderOfSome } from "../../core/run/permission.ts"
@@ -21,6 +21,8 @@ export interface Known extends HolderOfSome {
 }
 
 const unusable = (message: string) => new OptionsUnusable({ message })
+const unreadable = (file: string, whose: "user" | "pool") => (cause: unknown) =>
+  unusable(`The ${whose} token file ${file} cannot be read (${whyUnreadable(cause)}); create it, one token a line.`)
 
 /** Returns the holder of a token; fails if its line has a role or workspaces that no token of such a file may have. */
 const knownOf =
@@ -46,10 +48,7 @@ const knownOf =
   }
 
 const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool") {
-  const text = yield* Effect.try({
-    try: () => readFileSync(file, "utf8"),
-    catch: (cause) => unusable(`The ${whose} token file ${file} cannot be read (${whyUnreadable(cause)}); create it, one token a line.`)
-  })
+  const text = yield* Effect.try({ try: () => readFileSync(file, "utf8"), catch: unreadable(file, whose) })
   const lines = tokenLines(text)
   const noHash = lines.find(({ token }) => looksLikeHash(token) && hashIn(token) === undefined)
   if (noHash !== undefined) {
@@ -78,15 +77,33 @@ const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool
 
 type Files = Pick<ServerOptions, "userTokenFile" | "poolTokenFile">
 
-export interface KnownTokens {
-  readonly user: ReadonlyArray<Known>
-  readonly pool: ReadonlyArray<Known>
+/** The tokens of a file, and where its links led when it was read: nowhere for a pipe, which is read once. */
+interface Found {
+  readonly place: string | undefined
+  readonly tokens: ReadonlyArray<Known>
 }
 
-/** Reads both files. Fails if one of them is unusable, or a token is in both. */
-export const knownTokens = Effect.fnUntraced(function*({ poolTokenFile, userTokenFile }: Files) {
-  const known: KnownTokens = { user: yield* tokensIn(userTokenFile, "user"), pool: yield* tokensIn(poolTokenFile, "pool") }
-  if (known.user.some(({ hash }) => known.pool.some((pool) => pool.hash.equals(hash)))) {
+export interface KnownTokens {
+  readonly user: Found
+  readonly pool: Found
+}
+
+/** Reads a file, but not again while its links lead to the same place. The kubelet puts a changed Secret elsewhere, whole, then swaps a link. */
+const foundIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool", held: Found | undefined) {
+  if (held !== undefined && held.place === undefined) return held
+  const place = yield* Effect.try({ try: () => realpathSync(file), catch: unreadable(file, whose) }).pipe(
+    Effect.catch((error) => held === undefined ? Effect.succeed(undefined) : error)
+  ) // before it is read, so that what is put there meanwhile is read again
+  return held !== undefined && held.place === place ? held : { place, tokens: yield* tokensIn(file, whose) }
+})
+
+/** Reads those of both files that are not `held`. Fails if one of them is unusable, or a token is in both. */
+export const knownTokens = Effect.fnUntraced(function*({ poolTokenFile, userTokenFile }: Files, held?: KnownTokens) {
+  const known: KnownTokens = {
+    user: yield* foundIn(userTokenFile, "user", held?.user),
+    pool: yield* foundIn(poolTokenFile, "pool", held?.pool)
+  }
+  if (known.user.tokens.some(({ hash }) => known.pool.tokens.some((pool) => pool.hash.equals(hash)))) {
     return yield* unusable(
       `A token is in ${userTokenFile} and in ${poolTokenFile}, so who has it would be a person and a controller at once; give each file tokens of its own.`
     )
@@ -94,31 +111,29 @@ export const knownTokens = Effect.fnUntraced(function*({ poolTokenFile, userToke
   return known
 })
 
-/** Returns where the files' links lead; none if one leads nowhere. The kubelet puts a changed Secret elsewhere, whole, then swaps a link. */
-export const placesOf = ({ poolTokenFile, userTokenFile }: Files): Effect.Effect<Option.Option<string>> =>
-  Effect.option(Effect.try(() => JSON.stringify([userTokenFile, poolTokenFile].map((file) => realpathSync(file)))))
-
 /**
- * Hands on the tokens of both files when a link leads elsewhere than where they were read `from`. While one of them is unusable, the former
+ * Hands on the tokens of both files when a link leads elsewhere than where they were read first. While one of them is unusable, the former
  * tokens count, which is logged once.
  */
-export const following = (files: Files, from: Option.Option<string>, use: (known: KnownTokens) => void): Effect.Effect<never> =>
+export const following = (files: Files, first: KnownTokens, use: (known: KnownTokens) => void): Effect.Effect<never> =>
   Effect.suspend(() => {
-    let [held, told] = [from, ""]
-    const readAt = (places: typeof from) =>
-      Effect.matchEffect(knownTokens(files), {
-        onFailure: ({ message }) => {
-          if (message === told) return Effect.void
-          told = message
-          return Effect.logWarning(`the server goes on with its former tokens: ${message}`)
-        },
-        onSuccess: (known) => {
-          held = places
-          told = ""
-          use(known)
-          return Effect.logInfo("the server has read its tokens anew", { people: known.user.length, controllers: known.pool.length })
-        }
-      })
-    const look = Effect.flatMap(placesOf(files), (now) => Option.isNone(now) || Equal.equals(now, held) ? Effect.void : readAt(now))
+    let [held, told] = [first, ""]
+    const look = Effect.matchEffect(Effect.suspend(() => knownTokens(files, held)), {
+      onFailure: ({ message }) => {
+        if (message === told) return Effect.void
+        told = message
+        return Effect.logWarning(`the server goes on with its former tokens: ${message}`)
+      },
+      onSuccess: (known) => {
+        told = ""
+        if (known.user === held.user && known.pool === held.pool) return Effect.void
+        held = known
+        use(known)
+        return Effect.logInfo("the server has read its tokens anew", {
+          people: known.user.tokens.length,
+          controllers: known.pool.tokens.length
+        })
+      }
+    })
     return Effect.forever(Effect.delay(look, readEvery))
   })

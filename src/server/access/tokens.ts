@@ -11,7 +11,7 @@ import { ServerError, type ServerOptions } from "../settings.ts"
 import { syncDirectory } from "../store/blobs.ts"
 import { keyIn } from "../store/earlier-data.ts"
 import { RandomBytes } from "../store/ids.ts"
-import { following, type Known, type KnownTokens, knownTokens, placesOf, shortestToken } from "./token-files.ts"
+import { following, type Known, type KnownTokens, knownTokens, shortestToken } from "./token-files.ts"
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest()
 
@@ -79,17 +79,17 @@ export class Tokens extends Context.Service<Tokens, {
     Layer.effect(
       Tokens,
       Effect.gen(function*() {
-        const places = yield* placesOf(options) // before they are read, so that what is put there meanwhile is read again
         let known: KnownTokens = yield* knownTokens(options)
-        yield* Effect.forkScoped(following(options, places, (next) => (known = next)))
+        yield* Effect.forkScoped(following(options, known, (next) => (known = next)))
         const key = yield* pathKey(keyIn(options.dataDir))
         const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
         return Tokens.of({
-          pools: () => [...new Set(known.pool.map(({ name }) => name))],
-          user: (token) => Option.map(oneOf(known.user, token), ({ name, role, workspaces }) => ({ kind: "user", name, role, workspaces })),
+          pools: () => [...new Set(known.pool.tokens.map(({ name }) => name))],
+          user: (token) =>
+            Option.map(oneOf(known.user.tokens, token), ({ name, role, workspaces }) => ({ kind: "user", name, role, workspaces })),
           pool: (token) =>
-            Option.map(oneOf(known.pool, token), ({ hash, name }) => ({ kind: "pool", name, tokenHash: hash.toString("hex") })),
-          isOfPool: (tokenHash) => known.pool.some(({ hash }) => hash.toString("hex") === tokenHash),
+            Option.map(oneOf(known.pool.tokens, token), ({ hash, name }) => ({ kind: "pool", name, tokenHash: hash.toString("hex") })),
+          isOfPool: (tokenHash) => known.pool.tokens.some(({ hash }) => hash.toString("hex") === tokenHash),
           secretOf,
           isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))
         })

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
-import { writeFileSync } from "node:fs"
+import { rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { poolsPath } from "../../../src/schema/api/pools.ts"
@@ -70,13 +70,32 @@ describe("a Secret with tokens that is changed while the server runs", () => {
       expect(yield* minute).toEqual([anew])
       expect([yield* reads(userToken), yield* reads(newToken)]).toEqual([401, 200])
     }))
+
+  it.effect("changes nothing while its key is gone, and says so each time that it goes", () =>
+    Effect.gen(function*() {
+      const { files: { userTokenFile }, minute, reads, users } = yield* running
+      const said = expect.stringMatching(/^the server goes on with its former tokens: .* cannot be read \(it is not there\)/u)
+      for (const heard of [[], [anew]]) {
+        rmSync(userTokenFile)
+        expect([yield* minute, yield* minute]).toEqual([[said], []])
+        expect(yield* reads(userToken)).toBe(200)
+        if (heard.length > 0) users.put({ token: `${newToken} Grace\n` })
+        symlinkSync("..data/token", userTokenFile)
+        expect(yield* minute).toEqual(heard)
+      }
+      expect([yield* reads(userToken), yield* reads(newToken)]).toEqual([401, 200])
+    }))
 })
 
-it.effect("a file that is written where it is counts from the next start on, since it may be half there", () =>
+it.effect("a file that is written where it is counts from the next start on, since it may be half there, though the other moves", () =>
   Effect.gen(function*() {
-    const { files, minute, reads, url } = yield* running
+    const { files, minute, pools, reads, url } = yield* running
     writeFileSync(files.userTokenFile, `${newToken} Grace\n${planToken} CI`)
     expect(yield* minute).toEqual([])
     expect([yield* reads(userToken), yield* reads(newToken)]).toEqual([200, 401])
     expect((yield* person(url, planToken).as("POST", tfePath.workspaces("default"), {})).status).toBe(403)
+    pools.put({ token: `${poolToken} dev\n${otherPool} prod\n` })
+    expect(yield* minute).toEqual([anew])
+    expect(yield* agent(url, "agent-2", "uid", otherPool).acquire()).toEqual([])
+    expect([yield* reads(userToken), yield* reads(newToken)]).toEqual([200, 401])
   }))
