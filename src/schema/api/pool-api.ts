@@ -78,6 +78,9 @@ export const WaitRequest = Schema.Struct({
     "Why the stage has not started yet, or why it is doubted that it still runs, shown with the run. Of a stage that runs, any reason but NodeUnreachable and PodNotReady takes that back."
 })
 
+/** The query of `POST /api/pool/v1/assignments/:id/result`. */
+export const ResultQuery = Schema.Struct({ agent: Schema.optionalKey(AgentName), taskUid: Schema.optionalKey(Uid) })
+
 /** Where the server is told of a stage, with the stage's id as a parameter. */
 export const poolRoute = {
   acknowledge: "/api/pool/v1/assignments/:id/acknowledge",
