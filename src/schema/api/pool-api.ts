@@ -29,6 +29,9 @@ export const Assignment = Schema.Struct({
 }).annotate({ identifier: "Assignment" })
 export type Assignment = typeof Assignment.Type
 
+/** How long an agent counts as there after it was last heard; a long poll takes up to 60 s. */
+export const heardSeconds = 90
+
 /** What an agent calls itself: the name of its Pod, which is no longer. */
 export const AgentName = Schema.String.check(Schema.isMaxLength(253))
 
@@ -53,7 +56,7 @@ export const CancellationsRequest = Schema.Struct({
   resting: Schema.optionalKey(
     Schema.Struct({ agent: AgentName, because: Schema.String }).annotate({
       description:
-        "Which agent asks for no work at present, and why: drained, or full, which any other word counts as. An agent that neither asks nor says this counts as gone after 90 seconds."
+        `Which agent asks for no work at present, and why: drained, or full, which any other word counts as. An agent that neither asks nor says this counts as gone after ${heardSeconds} seconds.`
     })
   )
 })
