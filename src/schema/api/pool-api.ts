@@ -33,7 +33,7 @@ export type Assignment = typeof Assignment.Type
 export const heardSeconds = 90
 
 /** What an agent calls itself: the name of its Pod, which is no longer. */
-export const AgentName = Schema.String.check(Schema.isMaxLength(253))
+const AgentName = Schema.String.check(Schema.isMaxLength(253))
 
 /** `POST /api/pool/v1/acquire`: answers at once when there is work, else after `waitSeconds` with an empty list. */
 export const AcquireRequest = Schema.Struct({
