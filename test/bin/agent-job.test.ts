@@ -1,6 +1,6 @@
-// Which Node the command of a checkout runs on, and what it says where there is none.
+// Which Node the command of a checkout runs on, what it says where there is none, and which program it runs.
 import { spawnSync } from "node:child_process"
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
@@ -9,6 +9,7 @@ let root = ""
 beforeEach(() => {
   root = realpathSync(mkdtempSync(join(tmpdir(), "checkout-")))
   cpSync("bin/agent-job", join(root, "bin", "agent-job"))
+  writeFileSync(join(root, "package.json"), "")
   mkdirSync(join(root, "src"))
   mkdirSync(join(root, "dist"))
   writeFileSync(join(root, "dist", "main.cjs"), "")
@@ -18,7 +19,7 @@ afterEach(() => rmSync(root, { recursive: true }))
 /** Makes a program there that says its version, or else where it is. */
 const fakeNode = (path: string, version = "v24.21.0") => {
   mkdirSync(join(root, dirname(path)), { recursive: true })
-  writeFileSync(join(root, path), `#!/bin/sh\nif [ "$1" = --version ]; then echo ${version}; else echo ran ${path}; fi\n`)
+  writeFileSync(join(root, path), `#!/bin/sh\nif [ "$1" = --version ]; then echo ${version}; else echo ran ${path} on "\${2##*/}"; fi\n`)
   chmodSync(join(root, path), 0o755)
 }
 const asked = () => {
@@ -38,8 +39,16 @@ describe("the command of a checkout", () => {
   ])("runs on %s", (_, programs) => {
     mkdirSync(join(root, "node_modules"))
     programs.forEach((program) => fakeNode(program))
-    expect(asked()).toEqual({ status: 0, said: `ran ${programs[0]}\n` })
+    expect(asked()).toEqual({ status: 0, said: `ran ${programs[0]} on main.cjs\n` })
   })
+
+  it.each(["src/main.ts", "package.json"])("runs the sources once %s is newer than the bundle, which has its text", (path) => {
+    fakeNode("node_modules/.bin/node")
+    writeFileSync(join(root, path), "")
+    utimesSync(join(root, path), new Date(), new Date(Date.now() + 60_000))
+    expect(asked()).toEqual({ status: 0, said: "ran node_modules/.bin/node on main.ts\n" })
+  })
+
   it("says that node_modules is missing, whatever PATH has", () => {
     fakeNode("path/node")
     expect(asked()).toEqual({

@@ -8,7 +8,7 @@ import { Kubernetes, type Selection } from "../../kubernetes/client.ts"
 import { agentTasks, events, jobs, type Kind, pods } from "../../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"
 import { type ContainerStatus, Pod } from "../../schema/kubernetes/kubernetes.ts"
-import { appVersion } from "../../schema/values/values.ts"
+import { programVersion } from "../../schema/program-version.ts"
 import { type ItsTasksFlags, usualTaskNamespace } from "../flags/settings.ts"
 import { patiently } from "../server/patiently.ts"
 import type { ServerClient } from "../server/server-client.ts"
@@ -173,7 +173,7 @@ export const bundle = Effect.fn("bundle")(function*(request: BundleRequest, serv
     return entry(
       "MANIFEST.txt",
       [
-        `Made by agent-job ${appVersion} at ${DateTime.formatIso(made)}.`,
+        `Made by agent-job ${programVersion} at ${DateTime.formatIso(made)}.`,
         `Installation ${name} in namespace ${controllerNamespace}; its AgentTasks are in namespace ${namespace}.`,
         Option.match(server, {
           onNone: () => "Logs of runs whose Pods are gone were not asked for, as no server was named (AGENT_JOB_URL).",

@@ -3,6 +3,7 @@
 import { Config, Effect, Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { resolve } from "node:path"
+import { serverPort } from "../../core/task/places.ts"
 import { keptByDefault } from "../../schema/api/keep.ts"
 import { numberFlag, pathFlag, portFlag } from "../flags/settings.ts"
 import { checkedUrl } from "../server/connection.ts"
@@ -43,7 +44,7 @@ const Address = Schema.String.check(
 )
 
 const flags = {
-  port: portFlag("port").pipe(Flag.withDefault(8080), Flag.withDescription("Where to listen; 8080 by default.")),
+  port: portFlag("port").pipe(Flag.withDefault(serverPort), Flag.withDescription(`Where to listen; ${serverPort} by default.`)),
   address: Flag.String("address").pipe(
     Flag.withSchema(Address),
     Flag.withMetavar("ADDRESS"),

@@ -102,15 +102,6 @@ const opensOneOf = (addresses: ReadonlyArray<string>) => ({ ports = [], to = [] 
       protocol === "TCP" && typeof port === "number" && port <= 80 && 80 <= (endPort ?? port)
     ))
 
-/** Reports whether a policy restricts the egress of all Pods of the tasks' namespace, and none opens a metadata service to a task's Pod. */
-const isClosedWhole = (
-  egress: ReadonlyArray<Policy>,
-  isOfTasks: (policy: Policy) => boolean,
-  closed: ReadonlyArray<string>
-): boolean =>
-  egress.some(({ spec }) => selectsAll(spec.podSelector)) &&
-  !egress.some((policy) => isOfTasks(policy) && policy.spec.egress?.some(opensOneOf(closed)))
-
 /**
  * Returns the policies that close nothing to tasks, because ours beside them opens all but metadata services. One that opens a metadata
  * service is not among them, since it is there to add to ours.
@@ -129,8 +120,12 @@ export const readPolicies = Effect.fnUntraced(
     const ofType = (type: string) => policies.filter(({ spec: { policyTypes = [] } }) => policyTypes.includes(type))
     const ofTasks = { ...config.task.pod.labels, ...labels(config, "task") }
     const isOfTasks = ({ spec }: Policy): boolean => selects(spec.podSelector, ofTasks)
+    const opening = ofType("Egress").filter(isOfTasks).filter(({ spec }) =>
+      spec.egress?.some(opensOneOf(closedMetadata(config.taskNetwork.cloudIdentity)))
+    )
     return {
-      isClosedElsewhere: isClosedWhole(ofType("Egress"), isOfTasks, closedMetadata(config.taskNetwork.cloudIdentity)),
+      isClosedElsewhere: opening.length === 0 && ofType("Egress").some(({ spec }) => selectsAll(spec.podSelector)),
+      opening: opening.map(nameOf),
       letIn: ofType("Ingress").filter(({ spec: { ingress = [] } }) => ingress.length > 0).filter(isOfTasks).map(nameOf),
       inVain: closingInVain(ofType("Egress").filter(isOfTasks), policyName(config, "metadata-service"))
     }

@@ -7,6 +7,7 @@ import { type InlineSecret, readersOf, secretsLeft, withoutInlineSecrets } from 
 import { misreadName } from "../../core/overlay/identity.ts"
 import { missingSecret, type Overlay, overlay } from "../../core/overlay/overlay.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { serverPort } from "../../core/task/places.ts"
 import { makeSecret } from "../../core/text/make-secret.ts"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { shown } from "../../schema/document/explain.ts"
@@ -74,7 +75,7 @@ const whereServerIs = ({ from, to: { config } }: Overlay, { server }: Contents, 
     : [
       `Its server is in namespace ${config.namespace}, and a new one begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address, unless the base has it: ${server}://${
         serverName(from.config)
-      }.${config.namespace}.svc:8080`
+      }.${config.namespace}.svc:${serverPort}`
     ]
 
 const misread = (config: ResolvedConfig): Effect.Effect<void, BadInput> => {

@@ -19,7 +19,8 @@ import type { World } from "../world/world.ts"
 import type { Attention } from "./attention.ts"
 
 const concurrency = 16
-const drainLimit = Duration.seconds(20)
+/** How long passes under way may go on after the end of a lead. Their requests may take `callTimeout` more: see formerLeadMillis. */
+export const drainLimit = Duration.seconds(20)
 const longestBackoff = Duration.minutes(1)
 
 const leader = Metric.gauge("agent_job_leader", metrics.agent_job_leader)

@@ -36,7 +36,7 @@ const adviceOnMetadata = (judged: Judged): string => {
 }
 
 export const metadataServices = (judged: Judged): Check => {
-  const { config, enforced, found } = judged
+  const { config, enforced, found, opening } = judged
   const say = check(checkNames.metadataServices)
   const { cloudIdentity } = config.taskNetwork
   const closed = closedMetadata(cloudIdentity)
@@ -44,13 +44,22 @@ export const metadataServices = (judged: Judged): Check => {
   if (open.length > 0) {
     return say("failed", `a task's Pod reaches ${listed(open)}, where a node's own credentials may be${adviceOnMetadata(judged)}`)
   }
-  switch (closedBy(judged)) {
+  const by = closedBy(judged)
+  if (opening.length > 0 && (by === "missing" || by === "values")) {
+    return say(
+      "failed",
+      `though the values close them to tasks, metadata services are opened to some by ${
+        policiesNamed(config.taskNamespace, opening)
+      }; policies add up, so remove that, except in it what a task must not reach at port 80 (${
+        closed.join(", ")
+      }), or let its podSelector leave tasks out`
+    )
+  }
+  switch (by) {
     case "missing":
       return say(
         "failed",
-        `task.networkPolicy.closedElsewhere is true, but the policies in ${config.taskNamespace} do not close all egress: none selects every Pod, or one opens port 80 of a metadata service to tasks (${
-          closed.join(", ")
-        }); apply component restricted-egress and remove or except what opens it, or take the value back`
+        `task.networkPolicy.closedElsewhere is true, but no policy in ${config.taskNamespace} closes the egress of every Pod; apply component restricted-egress, or take the value back`
       )
     case "unmanaged":
       return say(

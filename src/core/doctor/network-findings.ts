@@ -44,6 +44,8 @@ export const told = ({ addresses, findings }: ProbeReport, podIPs: ReadonlyArray
 export interface PoliciesRead {
   /** Whether a policy which is not part of the values closes all egress of the namespace. */
   readonly isClosedElsewhere: boolean
+  /** The names of the policies that open a metadata service to the Pod of some task, though perhaps not to the probe's, which has fewer labels. */
+  readonly opening: ReadonlyArray<string>
   /** The names of the policies that let somebody in to the Pod of some task. */
   readonly letIn: ReadonlyArray<string>
   /** The names of the policies that close nothing to tasks, because beside them one opens all but metadata services. */

@@ -5,6 +5,7 @@ import type { V1LabelSelector, V1NetworkPolicy, V1NetworkPolicyEgressRule, V1Net
 import { selecting, selectorLabels } from "../manifest/labels.ts"
 import { objectMetadata } from "../manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
+import { serverPort } from "../task/places.ts"
 import { cloudIdentities, dnsInside, dnsOutside, dnsService, everywhere, internet, privateNetworks, tcp } from "./network-addresses.ts"
 import { otherServerNamespace } from "./pool-server.ts"
 
@@ -14,7 +15,7 @@ const namespaceNamed = (name: string): V1LabelSelector => ({ matchLabels: { "kub
 
 export const toServer = (config: ResolvedConfig): Rules => [{
   to: [{ namespaceSelector: namespaceNamed(config.namespace), podSelector: selecting(selectorLabels(config, "server")) }],
-  ports: [tcp(8080)]
+  ports: [tcp(serverPort)]
 }]
 
 /** Opens the server of another installation, which `agent.url` names, to the Pods of tasks. */
@@ -25,7 +26,7 @@ const toOtherServer = (config: ResolvedConfig): Rules => {
       namespaceSelector: namespaceNamed(namespace),
       podSelector: selecting({ "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" })
     }],
-    ports: [tcp(8080)]
+    ports: [tcp(serverPort)]
   }]
 }
 

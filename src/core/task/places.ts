@@ -26,6 +26,9 @@ export const cacheDir = (dataDir: string): string => `${dataDir.replace(/\/+$/u,
 /** Returns the directory by which the worker and the runner talk to each other; see src/runner/exec-loop.sh. */
 export const execDir = (dataDir: string): string => `${dataDir.replace(/\/+$/u, "")}/exec`
 
+/** The port of the server's API, of its Service too. */
+export const serverPort = 8080
+
 /** The port where the controller serves /healthz, /readyz and /metrics. */
 export const controllerHealthPort = 8081
 

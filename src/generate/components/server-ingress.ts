@@ -4,6 +4,7 @@ import { type Component as Part, selecting } from "../../core/manifest/labels.ts
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import { tcp } from "../../core/network/network-addresses.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { serverPort } from "../../core/task/places.ts"
 import type { Component } from "../files/component.ts"
 
 /** The label of further namespaces that may connect. */
@@ -25,7 +26,7 @@ const policy = (config: ResolvedConfig) => ({
         { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": config.taskNamespace } } },
         { namespaceSelector: { matchLabels: { [label]: "true" } } }
       ],
-      ports: [tcp(8080)]
+      ports: [tcp(serverPort)]
     }]
   }
 })

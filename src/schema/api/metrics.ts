@@ -4,6 +4,7 @@
 import { agentTaskResource } from "../names.ts"
 import { type Phase, Stage } from "../task/agent-task.ts"
 import { holdReasons } from "../task/reason.ts"
+import { heardSeconds } from "./pool-api.ts"
 import { RunStatus } from "./run.ts"
 
 interface Metric {
@@ -89,11 +90,11 @@ export const metrics = {
     type: "gauge",
     labels: { progress: ["waiting", "taken", "started", "silent"] },
     description:
-      "Stages that are not over: waiting for an agent (of the plans of a workspace that hold nothing, ten at most), taken by one, started by their worker, or taken or started and silent, since the agent that has them was not heard in the last 90 seconds."
+      `Stages that are not over: waiting for an agent (of the plans of a workspace that hold nothing, ten at most), taken by one, started by their worker, or taken or started and silent, since the agent that has them was not heard in the last ${heardSeconds} seconds.`
   },
   agent_job_server_stages_unasked: {
     type: "gauge",
-    description: "Stages that wait, while no agent that may take them was heard in the last 90 seconds."
+    description: `Stages that wait, while no agent that may take them was heard in the last ${heardSeconds} seconds.`
   },
   agent_job_server_stages_drained: { type: "gauge", description: "Stages that wait for agents that are drained, or with one." },
   agent_job_server_idle_pool_seconds: {
@@ -103,7 +104,7 @@ export const metrics = {
   },
   agent_job_server_agents: {
     type: "gauge",
-    description: "Agents that asked for work in the last 90 seconds, or said that they have as much as they take."
+    description: `Agents that asked for work in the last ${heardSeconds} seconds, or said that they have as much as they take.`
   },
   agent_job_server_states_in_doubt: {
     type: "gauge",

@@ -28,8 +28,11 @@ export const Assignment = Schema.Struct({
 }).annotate({ identifier: "Assignment" })
 export type Assignment = typeof Assignment.Type
 
+/** How long an agent counts as there after it was last heard; a long poll takes up to 60 s. */
+export const heardSeconds = 90
+
 /** What an agent calls itself: the name of its Pod, which is no longer. */
-export const AgentName = Schema.String.check(Schema.isMaxLength(253))
+const AgentName = Schema.String.check(Schema.isMaxLength(253))
 
 /** `POST /api/pool/v1/acquire`: answers at once when there is work, else after `waitSeconds` with an empty list. */
 export const AcquireRequest = Schema.Struct({
@@ -52,7 +55,7 @@ export const CancellationsRequest = Schema.Struct({
   resting: Schema.optionalKey(
     Schema.Struct({ agent: AgentName, because: Schema.String }).annotate({
       description:
-        "Which agent asks for no work at present, and why: drained, or full, which any other word counts as. An agent that neither asks nor says this counts as gone after 90 seconds."
+        `Which agent asks for no work at present, and why: drained, or full, which any other word counts as. An agent that neither asks nor says this counts as gone after ${heardSeconds} seconds.`
     })
   )
 })
@@ -76,6 +79,9 @@ export const WaitRequest = Schema.Struct({
   description:
     "Why the stage has not started yet, or why it is doubted that it still runs, shown with the run. Of a stage that runs, any reason but NodeUnreachable and PodNotReady takes that back."
 })
+
+/** The query of `POST /api/pool/v1/assignments/:id/result`. */
+export const ResultQuery = Schema.Struct({ agent: Schema.optionalKey(AgentName), taskUid: Schema.optionalKey(Uid) })
 
 /** Where the server is told of a stage, with the stage's id as a parameter. */
 export const poolRoute = {

@@ -2,6 +2,7 @@
 // A pool is the name of its tokens in the pool token file; its id is that name in a form that any path and any stock client can carry.
 // Used by server/run/pools, the routes that show it, and the CLI.
 import { Option, Schema } from "effect"
+import { heardSeconds } from "./pool-api.ts"
 
 const prefix = "apool-"
 
@@ -31,7 +32,7 @@ export const PoolView = Schema.Struct({
   id: Schema.String.annotate({ description: "As the TFE API has it in agent-pool-id." }),
   name: Schema.String.annotate({ description: "What follows the token in the pool token file, or the beginning of the token's SHA-256." }),
   agents: Schema.Int.annotate({
-    description: "Agents that asked for work in the last 90 seconds, or said that they have as much as they take."
+    description: `Agents that asked for work in the last ${heardSeconds} seconds, or said that they have as much as they take.`
   }),
   ...counts,
   isDefault: Schema.optionalKey(Schema.Literal(true).annotate({ description: "Workspaces that are bound to no pool are done there." })),

@@ -24,9 +24,7 @@ export const mutates = (stage: Stage): boolean => stage !== "plan"
 
 export const Engine = Schema.Struct({
   name: Schema.Literals(engineNames).annotate({ description: "Which of the two runs the stage; the runner image must have it." }),
-  version: Schema.optionalKey(
-    Schema.String.check(Schema.isMaxLength(32)).annotate({ description: "Must be what the runner image has; absent: whatever it has." })
-  )
+  version: Schema.optionalKey(text(32).annotate({ description: "Must be what the runner image has; absent: whatever it has." }))
 })
 export type Engine = typeof Engine.Type
 

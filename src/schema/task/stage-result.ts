@@ -3,6 +3,7 @@
 // Used by the AgentTask's status, the pool API and the task API.
 import { Schema } from "effect"
 import { Sha256, Timestamp } from "../names.ts"
+import { text } from "../text.ts"
 import { Reason } from "./reason.ts"
 
 const count = (description: string) => Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({ description })
@@ -25,7 +26,7 @@ export const longestMessage = 2048
 export const StageResult = Schema.Struct({
   outcome: Schema.Literals(["succeeded", "failed", "cancelled"]).annotate({ description: "How it ended, in one word." }),
   reason: Reason,
-  message: Schema.String.check(Schema.isMaxLength(longestMessage)).annotate({ description: "One sentence for a person." }),
+  message: text(longestMessage).annotate({ description: "One sentence for a person." }),
   exitCode: Schema.optionalKey(
     Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })).annotate({ description: "Of the engine." })
   ),
@@ -34,7 +35,7 @@ export const StageResult = Schema.Struct({
   ),
   hasChanges: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan only: there is something to apply, outputs included." })),
   unusedBackend: Schema.optionalKey(
-    Schema.String.check(Schema.isMaxLength(64)).annotate({
+    text(64).annotate({
       description:
         "Plan only: the backend that the configuration has, though it is not used, where the workspace has no state yet; it may have one. Such a plan is not applied before a person approves it."
     })

@@ -28,6 +28,12 @@ export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes
 
 const explain = SchemaIssue.makeFormatterStandardSchemaV1()
 
+const unexpected = ({ issue }: Schema.SchemaError): Refused => {
+  const [first] = explain(issue).issues
+  const where = (first?.path ?? []).map(String).join(".")
+  return invalid(`The request is not as expected${where === "" ? "" : ` at ${where}`}: ${first?.message ?? "it cannot be read"}.`)
+}
+
 const jsonLimitBytes = 1024 * 1024
 /**
  * How deeply a request's JSON is nested at most, and how many values it has, since each costs far more than its bytes. None of our requests
@@ -56,15 +62,18 @@ export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(
     Effect.flatMap(bytesOf(request, limitBytes), (bytes) => {
       const excess = jsonExcess(requestLimits, bytes)
       if (excess !== undefined) return Effect.fail(excesses[excess])
-      return Effect.mapError(decode(bytes.byteLength === 0 ? nothing : new TextDecoder().decode(bytes)), ({ issue }) => {
-        const [first] = explain(issue).issues
-        const where = (first?.path ?? []).map(String).join(".")
-        return invalid(`The request is not as expected${where === "" ? "" : ` at ${where}`}: ${first?.message ?? "it cannot be read"}.`)
-      })
+      return Effect.mapError(decode(bytes.byteLength === 0 ? nothing : new TextDecoder().decode(bytes)), unexpected)
     })
 }
 
 const searchOf = ({ url }: HttpServerRequest.HttpServerRequest): URLSearchParams => new URL(url, "http://localhost").searchParams
+
+/** Decodes the parameters of the query; fails with 422, which names the first wrong one without its value. */
+export const parametersAs = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
+  const decode = Schema.decodeUnknownEffect(schema)
+  return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<S["Type"], Refused> =>
+    Effect.mapError(decode(Object.fromEntries(searchOf(request))), unexpected)
+}
 
 /** Returns the names of the parameters of the query. */
 export const parametersOf = (request: HttpServerRequest.HttpServerRequest): Iterable<string> => searchOf(request).keys()

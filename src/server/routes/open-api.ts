@@ -9,11 +9,11 @@ import {
   AcknowledgeRequest,
   AcquireRequest,
   AcquireResponse,
-  AgentName,
   CancellationsRequest,
   CancellationsResponse,
   poolPath,
   poolRoute,
+  ResultQuery,
   WaitRequest
 } from "../../schema/api/pool-api.ts"
 import { PoolList, poolsPath } from "../../schema/api/pools.ts"
@@ -71,7 +71,7 @@ const pool = HttpApiGroup.make("pool").add(
   HttpApiEndpoint.post("wait", poolRoute.wait, { params: id, payload: WaitRequest, success: done }),
   HttpApiEndpoint.post("result", poolRoute.result, {
     params: id,
-    query: { agent: Schema.optionalKey(AgentName), taskUid: Schema.optionalKey(Uid) },
+    query: ResultQuery,
     payload: ToldResult,
     success: done
   })

@@ -1,15 +1,22 @@
 // The pool API: what agents ask and say, by the contract of schema/api/pool-api.
 // Every request may be repeated. Only the pool token is accepted.
 // Used by server/lifecycle/server.
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { Speaker } from "../../core/run/standing.ts"
-import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, poolRoute, WaitRequest } from "../../schema/api/pool-api.ts"
-import { Uid } from "../../schema/names.ts"
+import {
+  AcknowledgeRequest,
+  AcquireRequest,
+  CancellationsRequest,
+  poolPath,
+  poolRoute,
+  ResultQuery,
+  WaitRequest
+} from "../../schema/api/pool-api.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
 import { routesForPools } from "../access/authorize.ts"
 import { logBeneath, noContent, problem, refusedOf } from "../access/http-answer.ts"
-import { jsonOf, queryOf } from "../access/http-request.ts"
+import { jsonOf, parametersAs } from "../access/http-request.ts"
 import { Agents } from "../run/agents.ts"
 import { Assignments } from "../run/assignments.ts"
 
@@ -18,7 +25,7 @@ const acquireRequest = jsonOf(AcquireRequest)
 const cancellationsRequest = jsonOf(CancellationsRequest)
 const waitRequest = jsonOf(WaitRequest)
 const result = jsonOf(ToldResult)
-const decodeUid = Schema.decodeUnknownOption(Uid)
+const resultQuery = parametersAs(ResultQuery)
 
 export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const agents = yield* Agents
@@ -56,8 +63,8 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     route("POST", poolRoute.result, (request, params, { name: pool }) =>
       Effect.gen(function*() {
-        const taskUid = decodeUid(queryOf(request, "taskUid"))
-        const by = Speaker.Agent({ pool, taskUid, name: queryOf(request, "agent") })
+        const { agent, taskUid } = yield* resultQuery(request)
+        const by = Speaker.Agent({ pool, taskUid: Option.fromUndefinedOr(taskUid), name: agent })
         yield* assignments.end(id(params), by, yield* result(request))
         return noContent
       }))

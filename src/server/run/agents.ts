@@ -3,12 +3,11 @@
 // nothing about a stage. Used by assignments and pool-routes (which hear them), pools, run-queue, run-view, the metrics and the chores.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
-import type { Resting } from "../../schema/api/pool-api.ts"
+import { heardSeconds, type Resting } from "../../schema/api/pool-api.ts"
 import { row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
 
-/** How long an agent counts as there after it was last heard; a long poll takes up to 60 s. */
-const connectedMillis = 90_000
+const connectedMillis = heardSeconds * 1000
 /**
  * How far ahead of the clock an agent may have been heard and still count as there. One that was heard later was so before the clock was
  * put back, and would count for as long as it was put back.

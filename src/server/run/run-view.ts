@@ -5,6 +5,7 @@ import type { SqlError } from "effect/sql"
 import { isFinal } from "../../core/run/run-machine.ts"
 import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { sentence } from "../../core/text/sentence.ts"
+import { heardSeconds } from "../../schema/api/pool-api.ts"
 import type { RunView, StageStatus, StageView } from "../../schema/api/run.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
 import { logUrl } from "../access/links.ts"
@@ -119,8 +120,8 @@ export const makeRunViews = Effect.gen(function*() {
     return {
       hasTaker: false,
       message: pool === null
-        ? "No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token."
-        : `No agent of the pool ${pool} has asked for work in the last 90 seconds; check that a controller with a token of that name runs and is not drained. \`agent-job get pools\` shows who asks.`
+        ? `No controller has asked for work in the last ${heardSeconds} seconds; check that one runs, is not drained, and has the right pool token.`
+        : `No agent of the pool ${pool} has asked for work in the last ${heardSeconds} seconds; check that a controller with a token of that name runs and is not drained. \`agent-job get pools\` shows who asks.`
     }
   })
 

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { bundle, type BundleRequest } from "../../../src/cli/bundle/bundle.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
+import { programVersion } from "../../../src/schema/program-version.ts"
 import type { Answer } from "../../kubernetes/scripted-server.ts"
 import { directory, person, serve, userToken } from "../../server/live-server.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
@@ -100,6 +101,7 @@ describe("a bundle", () => {
       expect(text("tasks/logs/one-x/worker.log")).toBe("+ card.ada\n")
       expect(all()).not.toContain("hunter2")
       expect(text("tasks/tasks.yaml")).toContain("value: (masked)")
+      expect(text("MANIFEST.txt")).toMatch(new RegExp(`^Made by agent-job ${programVersion} at `, "u"))
       expect(text("MANIFEST.txt")).toContain("Nothing is missing.")
       expect(said).toEqual([expect.stringMatching(new RegExp(`^${file} has 10 files, .* compressed\\), and MANIFEST\\.txt\\.$`, "u"))])
     }))

@@ -123,6 +123,47 @@ describe("the egress of the tasks' namespace", () => {
   )
 })
 
+describe("the policies that open metadata services to some tasks", () => {
+  const opening = (given: ResolvedConfig, ...policies: ReadonlyArray<object>) => Effect.map(readOf(given, ...policies), (_) => _.opening)
+  const stage = (operator: string, ...values: ReadonlyArray<string>) => ({
+    matchExpressions: [{ key: "scalr.io/stage", operator, values }]
+  })
+
+  it.live.each<{ which: string; podSelector: object; opens: boolean }>([
+    {
+      which: "the Pods that agent-job manages",
+      podSelector: { matchLabels: { "app.kubernetes.io/managed-by": "agent-job", "app.kubernetes.io/component": "task" } },
+      opens: true
+    },
+    { which: "the Pods of one task", podSelector: { matchLabels: { "scalr.io/task-uid": "u" } }, opens: true },
+    { which: "applies", podSelector: stage("In", "apply"), opens: true },
+    { which: "all but plans", podSelector: stage("NotIn", "plan"), opens: true },
+    { which: "other Pods", podSelector: { matchLabels: { app: "x" } }, opens: false },
+    {
+      which: "all but tasks",
+      podSelector: { matchExpressions: [{ key: "app.kubernetes.io/component", operator: "NotIn", values: ["task"] }] },
+      opens: false
+    }
+  ])("are named: one of $which is, $opens", ({ opens, podSelector }) =>
+    Effect.gen(function*() {
+      expect(yield* opening(config, ofSome(podSelector, to("0.0.0.0/0")))).toEqual(opens ? ["p"] : [])
+      expect(yield* opening(config, ofSome(podSelector, { to: everywhere }))).toEqual([])
+    }))
+
+  it.live.each<object>([
+    { restrictMetadataService: true },
+    { task: { networkPolicy: { denyPods: true } } },
+    { restrictMetadataService: true, task: { networkPolicy: { cloudIdentity: "eks", denyPods: true } } },
+    { restrictMetadataService: true, task: { networkPolicy: { cloudIdentity: "gke" } } }
+  ])("are none of those of the values %j", (values) =>
+    Effect.gen(function*() {
+      const given = configOf(values, { namespace: "agent-job" })
+      const ours = networkPolicies(given).map((_) => policy(_.spec ?? {}))
+      expect(ours.length).toBeGreaterThan(0)
+      expect(yield* opening(given, ...ours)).toEqual([])
+    }))
+})
+
 describe("the policies that let others in to tasks", () => {
   const ingress = (podSelector: object, ...ingress: ReadonlyArray<object>) => policy({ podSelector, policyTypes: ["Ingress"], ingress })
   const fromMonitoring = { from: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } } }] }

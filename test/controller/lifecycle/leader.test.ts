@@ -4,13 +4,14 @@ import { Duration, Effect, Exit, Fiber, Layer, Logger, Metric, Option, Stream, S
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
 import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
-import { whileLeader } from "../../../src/controller/lifecycle/leader.ts"
+import { drainLimit, whileLeader } from "../../../src/controller/lifecycle/leader.ts"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
 import { WriteRefused } from "../../../src/controller/reconcile/refusals.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { Action } from "../../../src/core/reconcile/action.ts"
-import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { formerLeadMillis } from "../../../src/core/scheduling/draining.ts"
+import { callTimeout, Kubernetes } from "../../../src/kubernetes/client.ts"
 import { monotonicMillis } from "../../../src/kubernetes/clock.ts"
 import { Forbidden, TooManyRequests } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
@@ -375,3 +376,6 @@ it.effect("says how many workspaces wait for a person after an apply without a p
     expect(yield* gauge("agent_job_tasks_in_doubt")).toEqual({ value: 0 })
   }).pipe(Effect.provide(Logger.layer([Logger.make(({ logLevel, message }) => logLevel === "Warn" && said.push(message))])))
 })
+
+it("a drain is answered only when no request of a former leader can be under way", () =>
+  expect(formerLeadMillis).toBeGreaterThan(Duration.toMillis(Duration.sum(drainLimit, callTimeout))))

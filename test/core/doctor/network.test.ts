@@ -11,7 +11,7 @@ const listener = { address: "10.0.0.7", port: 8083 }
 const taskListener = { address: "10.0.0.9", port: 8083 }
 const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 /** What is read where there are no policies but those of the values. */
-const read: PoliciesRead = { isClosedElsewhere: false, letIn: [], inVain: [] }
+const read: PoliciesRead = { isClosedElsewhere: false, opening: [], letIn: [], inVain: [] }
 const both = (reached: boolean) => ({ first: reached, last: reached })
 
 interface Seen {
@@ -92,7 +92,7 @@ const says = {
     open:
       "warning: no metadata service answered, but no policy of this installation closes them; give restrictMetadataService: true, or component restricted-egress",
     missing:
-      "failed: task.networkPolicy.closedElsewhere is true, but the policies in agent-job do not close all egress: none selects every Pod, or one opens port 80 of a metadata service to tasks (169.254.169.254, 169.254.170.2, 169.254.170.23, 100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::23, fd00:ec2::254, fd20:ce::254); apply component restricted-egress and remove or except what opens it, or take the value back",
+      "failed: task.networkPolicy.closedElsewhere is true, but no policy in agent-job closes the egress of every Pod; apply component restricted-egress, or take the value back",
     identity:
       "ok: no metadata service answered but what task.networkPolicy.cloudIdentity opens, a policy closes them, and policies are enforced",
     reached:
@@ -347,6 +347,22 @@ describe("the network", () => {
     "never counts as isolated because nobody answered, where $given",
     ({ seen: what }) => expect(said(walled, seen(what)).metadata).toBe(says.metadata.unproven)
   )
+})
+
+describe("a policy that opens metadata services to some tasks, but not to the Pod that tries", () => {
+  const says =
+    "though the values close them to tasks, metadata services are opened to some by NetworkPolicy agent-job/theirs; policies add up, so remove that, except in it what a task must not reach at port 80 (169.254.169.254, 169.254.170.2, 169.254.170.23, 100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::23, fd00:ec2::254, fd20:ce::254), or let its podSelector leave tasks out"
+  it.each<{ values: object; outcome: string }>([
+    { values: walled, outcome: "failed" },
+    { values: denying, outcome: "failed" },
+    { values: closed, outcome: "failed" },
+    { values: {}, outcome: "warning" }
+  ])("is $outcome, and no proof, with the values $values", ({ outcome, values }) => {
+    const checks = networkChecks({ config: configOf(values), found: seen({ pods: false }), apiServer, ...read, opening: ["theirs"] })
+    const told = checks.find(({ name }) => name === "metadata services are closed to tasks")
+    expect(told).toMatchObject({ outcome, ...(outcome === "failed" && { message: says }) })
+    expect(isolationBy(checks)).toBe("refuted")
+  })
 })
 
 describe("what connects to a task", () => {

@@ -5,6 +5,7 @@ import { stringify } from "yaml"
 import { job } from "../../../src/core/manifest/job.ts"
 import type { ResolvedConfig } from "../../../src/core/resolve/resolve.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
+import { volumesForAll, workerVolumes } from "../../../src/schema/values/task-pod.ts"
 import { parseValues } from "../../../src/schema/values/values.ts"
 import { configOf, fullTask, taskOf } from "../configs.ts"
 import { caseOf, choices } from "./arbitrary-task.ts"
@@ -33,6 +34,16 @@ describe("the Job of any task", () => {
   it.prop("passes Pod Security restricted with default values", [choices], ([choices]) => {
     const { epoch, task } = caseOf(choices)
     expect(violations(podOf(job(task, config, epoch)))).toEqual([])
+  })
+
+  it("has the volumes that the schema of values knows as ours, and no others", () => {
+    const filed = taskOf({ source: { configMap: { name: "files" } } })
+    const kept = taskOf({
+      source: { archive: { url: "https://example.com/a.tar.gz", sha256: "0".repeat(64) } },
+      savePlan: { claimName: "plans" }
+    })
+    const names = [fullTask(), filed, kept].flatMap((task) => podOf(build(task, withEverything)).volumes ?? []).map(({ name }) => name)
+    expect(new Set(names)).toEqual(new Set([...workerVolumes, ...volumesForAll, "agent-job-ca-bundle", "claim-0"]))
   })
 
   it.prop("has a name of at most 57 characters that a Pod's name may begin with, and labels of at most 63", [choices], ([choices]) => {

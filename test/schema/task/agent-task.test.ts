@@ -1,8 +1,8 @@
 // An AgentTask can be decoded exactly when the API server stores it. Otherwise nothing would work on it or say why.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { AgentTask, AgentTaskSpec, WritableStatus } from "../../../src/schema/task/agent-task.ts"
-import { StageResult } from "../../../src/schema/task/stage-result.ts"
+import { AgentTask, AgentTaskSpec, Engine, WritableStatus } from "../../../src/schema/task/agent-task.ts"
+import { longestMessage, StageResult } from "../../../src/schema/task/stage-result.ts"
 import { type Structural, structuralSchema } from "../../../src/schema/task/structural.ts"
 import { rule } from "../../simulation/cel.ts"
 
@@ -16,6 +16,16 @@ describe("a text of an AgentTask", () => {
     { given: "512 characters of two code units each", target: "😀".repeat(512), accepted: true },
     { given: "513 characters of two code units each", target: "😀".repeat(513), accepted: false }
   ])("of at most 512 characters may have $given: $accepted", ({ accepted, target }) => expect(accepts(target)).toBe(accepted))
+
+  it.each([[0, true], [1, false]])("may have %i characters of two code units each past its limit, also elsewhere: %s", (past, accepted) => {
+    const long = (limit: number) => "😀".repeat(limit + past)
+    const result = { outcome: "failed", reason: "ExitCode", message: "", finishedAt: "2026-01-01T00:00:00Z" }
+    expect([
+      Schema.is(Engine)({ name: "tofu", version: long(32) }),
+      Schema.is(StageResult)({ ...result, message: long(longestMessage) }),
+      Schema.is(StageResult)({ ...result, unusedBackend: long(64) })
+    ]).toEqual([accepted, accepted, accepted])
+  })
 })
 
 describe("a phase, a reason and a condition that only a newer version knows", () => {

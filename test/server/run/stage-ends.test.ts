@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { once } from "node:events"
 import { request } from "node:http"
+import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { statePath } from "../../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
@@ -265,6 +266,25 @@ describe("an apply whose confirmed state is not here, as the server is restored 
 })
 
 describe("a plan's result", () => {
+  it.live.each([
+    { name: "taskUid", value: "", length: "at least 1" },
+    { name: "taskUid", value: "u".repeat(65), length: "at most 64" },
+    { name: "agent", value: "a".repeat(254), length: "at most 253" }
+  ])(
+    "is refused where the $name of its query has not the length that one has, $length, and the stage waits on",
+    ({ length, name, value }) =>
+      Effect.gen(function*() {
+        const url = yield* server
+        const id = yield* person(url).start("demo")
+        const { json, status } = yield* agent(url).post(`${poolPath.result(`${id}.plan.1`)}?${name}=${value}`, cancelled)
+        expect([status, json.message]).toEqual([
+          422,
+          `The request is not as expected at ${name}: Expected a value with a length of ${length}.`
+        ])
+        expect(yield* agent(url).acquire()).toMatchObject([{ id: `${id}.plan.1` }])
+      })
+  )
+
   it.live("ends the run as errored when the plan it speaks of is not the one stored", () =>
     Effect.gen(function*() {
       const url = yield* server

@@ -3,15 +3,13 @@
 // Used by generate for kustomize/components/server and server-tls, and by core/overlay/overlay.
 import type { V1EnvVar, V1Probe, V1Service, V1ServiceAccount, V1StatefulSet, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
-import { place } from "../../task/places.ts"
+import { place, serverPort } from "../../task/places.ts"
 import { fromObjects, withOurs } from "../environment.ts"
 import { labels, selectorLabels } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
 import { secretFile, secretMode } from "../secret-file.ts"
 import { serverName, serverSecrets, serverVolume } from "../server-names.ts"
 import { serviceAccount } from "./service-account.ts"
-
-const port = 8080
 
 /** What the server speaks: the name of its port, as meshes and ingresses take it, what probes say of it, and what its Pod needs for it. */
 interface Scheme {
@@ -43,7 +41,7 @@ const https = (config: ResolvedConfig): Scheme => ({
 })
 
 const probe = (path: string, { ofProbe }: Scheme): V1Probe => ({
-  httpGet: { path, port, ...ofProbe },
+  httpGet: { path, port: serverPort, ...ofProbe },
   periodSeconds: 10,
   timeoutSeconds: 5
 })
@@ -57,7 +55,7 @@ const service = (config: ResolvedConfig, { portName }: Scheme): V1Service => ({
   spec: {
     selector: selectorLabels(config, "server"),
     publishNotReadyAddresses: true,
-    ports: [{ name: portName, port, targetPort: portName }]
+    ports: [{ name: portName, port: serverPort, targetPort: portName }]
   }
 })
 
@@ -96,7 +94,7 @@ const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
             args: [
               "server",
               "--port",
-              String(port),
+              String(serverPort),
               "--data-dir",
               place.serverData,
               "--user-token-file",
@@ -104,7 +102,7 @@ const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
               "--pool-token-file",
               `${place.poolToken}/token`
             ],
-            ports: [{ name: scheme.portName, containerPort: port }],
+            ports: [{ name: scheme.portName, containerPort: serverPort }],
             ...(env.length > 0 && { env }),
             ...fromObjects(own.container),
             // Node takes half of the memory for its heap, and half of the heap is for a state that is parsed (server/workspace/state-body). The
