@@ -50,7 +50,7 @@ export const metadataServices = (judged: Judged): Check => {
       "failed",
       `though the values close them to tasks, metadata services are opened to some by ${
         policiesNamed(config.taskNamespace, opening)
-      }; policies add up, so remove that, except in it what a task must not reach at port 80 (${
+      }; policies add up, so remove that one, put under its except what a task must not reach at port 80 (${
         closed.join(", ")
       }), or let its podSelector leave tasks out`
     )

@@ -351,7 +351,7 @@ describe("the network", () => {
 
 describe("a policy that opens metadata services to some tasks, but not to the Pod that tries", () => {
   const says =
-    "though the values close them to tasks, metadata services are opened to some by NetworkPolicy agent-job/theirs; policies add up, so remove that, except in it what a task must not reach at port 80 (169.254.169.254, 169.254.170.2, 169.254.170.23, 100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::23, fd00:ec2::254, fd20:ce::254), or let its podSelector leave tasks out"
+    "though the values close them to tasks, metadata services are opened to some by NetworkPolicy agent-job/theirs; policies add up, so remove that one, put under its except what a task must not reach at port 80 (169.254.169.254, 169.254.170.2, 169.254.170.23, 100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::23, fd00:ec2::254, fd20:ce::254), or let its podSelector leave tasks out"
   it.each<{ values: object; outcome: string }>([
     { values: walled, outcome: "failed" },
     { values: denying, outcome: "failed" },
