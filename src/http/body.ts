@@ -31,6 +31,6 @@ export const bytesUpTo = (most: number) => ({ stream }: HttpClientResponse.HttpC
 export const refusalText = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>
   bytesUpTo(mebibyte)(response).pipe(Effect.map((bytes) => new TextDecoder().decode(bytes)), Effect.orElseSucceed(() => ""))
 
-/** Ends a body that nobody reads, which would keep its connection, after its first bytes, for which it waits a second. */
+/** Ends a body that nobody reads, which would keep its connection, after its first bytes, for which it waits a second at most. */
 export const letGo = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
   Stream.runDrain(Stream.take(stream, 1)).pipe(Effect.timeoutOption("1 second"), Effect.ignore)

@@ -31,7 +31,10 @@ export const tellWhy = Effect.fnUntraced(function*(id: string, message: string) 
  * restore from a backup, and `plan` does not report a result twice. It may have forgotten the lock too, by which it would know that a
  * stage which ended without a word of its worker may have made something.
  */
-export const remind = Effect.fnUntraced(function*(id: string, { metadata, spec, status }: AgentTask) {
+export const remind = Effect.fnUntraced(function*(
+  id: string,
+  { metadata, spec, status }: Pick<AgentTask, "metadata" | "status"> & { readonly spec: { readonly stage: string } }
+) {
   const pool = yield* Pool
   const isInDoubt = mutates(spec.stage) && status.claim !== undefined && status.result === undefined
   yield* pool.report(id, Option.some(metadata.uid), {

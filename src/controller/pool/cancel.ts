@@ -1,6 +1,6 @@
 // Carries out a cancellation that the pool asks for.
 // Used by controller/pool/pool-intake.
-import { Effect, Option, Result } from "effect"
+import { Effect, Option, Result, Schema } from "effect"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { belongsToAssignment, taskNameOfId } from "../../core/task/intake.ts"
 import { isOver } from "../../core/task/status.ts"
@@ -12,7 +12,8 @@ import { AgentTask } from "../../schema/task/agent-task.ts"
 import { remind } from "./assignment-reports.ts"
 import { Pool } from "./pool.ts"
 
-const tasks = decoding(agentTasks, AgentTask)
+/** What `remind` needs of a task, of which only a newer version may understand the rest. */
+const tasks = decoding(agentTasks, Schema.Struct({ ...AgentTask.fields, spec: Schema.Struct({ stage: Schema.String }) }))
 
 /**
  * Cancels the task of a stage, in the namespace of tasks; if it was never made, reports the stage as cancelled, because no worker will. A

@@ -276,7 +276,7 @@ export const rows: ReadonlyArray<Row> = [
     respond: start.finishInvalid
   }),
   row({
-    situation: "its options or its engine have a key that this version does not know",
+    situation: "its options or its engine has a key that this version does not know",
     means: "fail and name it: a newer CRD took it, and a stage without it would not be what was asked for",
     when: when.optionUnknown,
     respond: start.finishInvalid

@@ -1,10 +1,11 @@
 // Reads each assignment that a pool offers by itself, so that one which only a newer version understands keeps no other waiting.
 // Invariant: engine and options are known whole or nothing is run, and only a word of a closed list is quoted: all else may be a secret.
 // Used by controller/pool/pool.
-import { Data, Predicate, Result } from "effect"
+import { Data, Option, Predicate, Result } from "effect"
 import { Assignment } from "../../schema/api/pool-api.ts"
 import { type Mistake, parse } from "../../schema/document/explain.ts"
 import { programVersion } from "../../schema/program-version.ts"
+import { taskNameOfId } from "./intake.ts"
 import { unknownAt } from "./not-understood.ts"
 
 /** An assignment that this version does not understand; the message is for people who wait for its run. */
@@ -26,7 +27,7 @@ const unknownIn = (offered: unknown, mistake: Mistake): string =>
 
 /** Returns the id if it is one of a stage, which may be a stage that this version does not know. */
 const idOf = (offered: unknown): string | undefined =>
-  Predicate.hasProperty(offered, "id") && typeof offered.id === "string" && /^run-[a-z0-9]+\.[a-z]+\.\d+$/u.test(offered.id)
+  Predicate.hasProperty(offered, "id") && typeof offered.id === "string" && Option.isSome(taskNameOfId(offered.id))
     ? offered.id
     : undefined
 

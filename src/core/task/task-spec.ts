@@ -2,24 +2,25 @@
 // Invariant: each key of the spec stays, and what was left out below it comes back with the stored spec.
 // Used by controller/world/project, controller/reconcile/execute and core/task/intake.
 import { Equal } from "effect"
-import { type AgentTask, type AgentTaskSpec, PlanOptions } from "../../schema/task/agent-task.ts"
+import { type AgentTask, type AgentTaskSpec, Engine, PlanOptions } from "../../schema/task/agent-task.ts"
 import { isOver } from "./status.ts"
 import { withPrefixedKeys } from "./template-keys.ts"
 
-/** Returns the names of the options that are not known, for which the task is refused. */
-const unknownNames = (options: PlanOptions): PlanOptions =>
-  Object.fromEntries(Object.keys(options).filter((key) => !Object.hasOwn(PlanOptions.fields, key)).map((key) => [key, true]))
+/** Returns the names of the keys that are not known, for which the task is refused. */
+const unknownNames = (part: object, known: object): object =>
+  Object.fromEntries(Object.keys(part).filter((key) => !Object.hasOwn(known, key)).map((key) => [key, true]))
 
 /**
  * Returns the spec as it is cached. Writes of the status leave the stored spec as it is, and whoever makes a Job or a task of it reads that
  * first. Once a task is over, nobody asks any more whether its template may be run.
  */
 export const withoutTexts = ({ spec, status: { phase } }: Pick<AgentTask, "spec" | "status">): AgentTaskSpec => {
-  const { backend, jobTemplate, options, source, variables } = spec
+  const { backend, engine, jobTemplate, options, source, variables } = spec
   return {
     ...spec,
     ...(source.inline !== undefined && { source: { ...source, inline: {} } }),
-    ...(options !== undefined && { options: unknownNames(options) }),
+    ...(options !== undefined && { options: unknownNames(options, PlanOptions.fields) }),
+    ...(engine !== undefined && { engine: { ...engine, ...unknownNames(engine, Engine.fields) } }),
     ...(variables !== undefined && { variables: [] }),
     ...(backend?.config !== undefined && { backend: { ...backend, config: {} } }),
     ...(jobTemplate !== undefined && { jobTemplate: isOver(phase) ? {} : withPrefixedKeys(jobTemplate) })
@@ -33,9 +34,10 @@ export const isJobOfStored = ({ jobTemplate, variables }: AgentTaskSpec): boolea
  * Returns `spec`, which was made from a cached spec, with the texts of the stored one. Inline files are none of these, since no task is
  * made from a task that has some; and an apply has no options, though its plan has.
  */
-export const withTextsOf = ({ backend, jobTemplate, options, variables }: AgentTaskSpec, spec: AgentTaskSpec): AgentTaskSpec => ({
+export const withTextsOf = ({ backend, engine, jobTemplate, options, variables }: AgentTaskSpec, spec: AgentTaskSpec): AgentTaskSpec => ({
   ...spec,
   ...(options !== undefined && spec.options !== undefined && { options }),
+  ...(engine !== undefined && { engine }),
   ...(variables !== undefined && { variables }),
   ...(backend !== undefined && { backend }),
   ...(jobTemplate !== undefined && { jobTemplate })

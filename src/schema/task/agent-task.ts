@@ -20,7 +20,7 @@ export type Stage = typeof Stage.Type
  * Reports whether a stage may change real things. Only one such stage at a time runs in a workspace, and once claimed it is never started
  * again.
  */
-export const mutates = (stage: Stage): boolean => stage !== "plan"
+export const mutates = (stage: string): boolean => stage !== "plan"
 
 export const Engine = Schema.Struct({
   name: Schema.Literals(engineNames).annotate({ description: "Which of the two runs the stage; the runner image must have it." }),

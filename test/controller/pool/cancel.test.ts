@@ -14,6 +14,7 @@ it.effect("cancels the running stage whose task only a newer version understands
   Effect.gen(function*() {
     const newer = { ...ofAssignment, engine: { name: "terragrunt" } }
     expect(yield* toldOf("a cancellation", { phase: "Running" }, newer)).toEqual({ told: [], cancelled: true })
+    expect(yield* toldOf("a cancellation", over, newer)).toEqual(yield* toldOf("a cancellation", over))
     const ofAnotherRun = { ...newer, pool: { ...ofAssignment.pool, runId: "run-2" } }
     expect(yield* toldOf("a cancellation", { phase: "Running" }, ofAnotherRun)).toMatchObject({ cancelled: false })
   }))

@@ -87,10 +87,14 @@ describe("what is cached of a task", () => {
     }
   })
 
-  it("is refused for an option that only a newer version knows, of which it has the name alone", () => {
-    const { spec } = taskOf({ options: { ...addresses, excludes: ["x".repeat(60_000)] } })
-    expect(unknownOption(cached(spec), "controller")).toEqual(Option.some(expect.stringContaining("options.excludes")))
+  it.each([
+    { asked: { options: { ...addresses, excludes: ["x".repeat(60_000)] } }, key: "options.excludes" },
+    { asked: { engine: { name: "tofu", mirror: "x".repeat(60_000) } }, key: "engine.mirror" }
+  ])("is refused for a key that only a newer version knows, of which it has the name alone: $key", ({ asked, key }) => {
+    const { spec } = taskOf({ source: { configMap: { name: "a" } }, ...asked })
+    expect(unknownOption(cached(spec), "controller")).toEqual(Option.some(expect.stringContaining(key)))
     expect(JSON.stringify(cached(spec))).not.toContain("xx")
+    expect(withTextsOf(spec, cached(spec))).toEqual(spec)
   })
 
   const names = (count: number, length: number, letter: string, prefix = "") =>

@@ -406,7 +406,7 @@ export const start: ReadonlyArray<Case> = [
   {
     given: "a queued task with an option of a newer version",
     seed: { life: "queued", turn: "limit", newerOption: true },
-    situation: "its options or its engine have a key that this version does not know",
+    situation: "its options or its engine has a key that this version does not know",
     actions: ["Emit"],
     phase: "Failed",
     reason: "InvalidConfiguration"
