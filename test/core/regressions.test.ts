@@ -53,7 +53,9 @@ describe("here not:", () => {
       bits.flatMap((planOnly) =>
         bits.flatMap((autoApply) =>
           bits.flatMap((cancelAsked) =>
-            bits.map((allowEmptyApply): RunState => ({ status, planOnly, autoApply, allowEmptyApply, cancelAsked, planSha256: null }))
+            bits.flatMap((allowEmptyApply) =>
+              bits.map((saved): RunState => ({ status, planOnly, autoApply, allowEmptyApply, saved, cancelAsked, planSha256: null }))
+            )
           )
         )
       )
@@ -80,7 +82,7 @@ describe("here not:", () => {
     expect(to).toEqual({
       pending: ["canceled", "confirmed", "discarded", "errored", "planned", "planned_and_finished", "planning"],
       planning: ["canceled", "confirmed", "errored", "pending", "planned", "planned_and_finished"],
-      planned: ["confirmed", "discarded"],
+      planned: ["canceled", "confirmed", "discarded"],
       confirmed: ["applied", "applying", "canceled", "errored"],
       applying: ["applied", "canceled", "errored"],
       applied: [],

@@ -12,6 +12,8 @@ export interface RunState {
   readonly autoApply: boolean
   /** Whether a plan without changes is applied too, so that the engine writes its state anew. */
   readonly allowEmptyApply: boolean
+  /** Whether a stock client keeps the run in a file, whose plan it applies without a prompt. */
+  readonly saved: boolean
   readonly cancelAsked: boolean
   /** The seal of the run's plan; null if it has none. */
   readonly planSha256: Sha256 | null
@@ -140,14 +142,15 @@ export const rows: ReadonlyArray<Row> = [
     to: to("discarded")
   },
   {
-    // Not canceled: a stock client at its prompt takes that for an approval, and says no more.
-    situation: "cancelled while it waits for a person",
-    holds: (run, event) => event._tag === "Cancel" && isIn(run, "planned"),
+    // Not canceled: a stock client at its prompt takes that for an approval, and says no more. One that waits without a prompt, for a saved
+    // plan, takes discarded for a success.
+    situation: "cancelled while it waits at a prompt",
+    holds: (run, event) => event._tag === "Cancel" && isIn(run, "planned") && !run.saved,
     to: to("discarded")
   },
   {
     situation: "cancelled while no agent has it",
-    holds: (run, event) => event._tag === "Cancel" && isIn(run, "pending", "confirmed"),
+    holds: (run, event) => event._tag === "Cancel" && isIn(run, "pending", "planned", "confirmed"),
     to: to("canceled")
   },
   {
@@ -177,7 +180,7 @@ const refusal = (run: RunState, event: RunEvent): Move =>
 export const move = (run: RunState, event: RunEvent): Move =>
   rows.find(({ holds }) => holds(run, event))?.to(run) ?? (byPerson(event) ? refusal(run, event) : Move.Unchanged())
 
-/** Returns which events of a person are offered now. A cancel of a run that was planned discards it, so a discard alone is offered. */
+/** Returns which events of a person are offered now. A cancel of a run that was planned is accepted too, though a discard is offered. */
 export const wishes = (run: RunState) => ({
   confirm: isIn(run, "planned"),
   discard: isIn(run, "pending", "planned"),

@@ -11,6 +11,7 @@ const fresh: RunState = {
   planOnly: false,
   autoApply: false,
   allowEmptyApply: false,
+  saved: false,
   cancelAsked: false,
   planSha256: null
 }
@@ -42,6 +43,7 @@ const AnyRun = Schema.Struct({
   planOnly: Schema.Boolean,
   autoApply: Schema.Boolean,
   allowEmptyApply: Schema.Boolean,
+  saved: Schema.Boolean,
   cancelAsked: Schema.Boolean,
   planSha256: Schema.NullOr(AnySeal)
 })
@@ -167,6 +169,13 @@ describe("a run", () => {
     },
     { given: "is canceled at once while pending", run: fresh, event: Cancel(), expected: to("canceled") },
     { given: "is discarded by a cancel while planned", run: at("planned"), event: Cancel(), expected: to("discarded") },
+    {
+      given:
+        "is canceled at once while its saved plan waits, since a stock client that waits without a prompt takes discarded for a success",
+      run: at("planned", { saved: true }),
+      event: Cancel(),
+      expected: to("canceled")
+    },
     { given: "is discarded still when it is cancelled again", run: at("discarded"), event: Cancel(), expected: stays },
     { given: "only asks for the cancel while an agent plans", run: at("planning"), event: Cancel(), expected: to("planning", true) },
     { given: "only asks for the cancel while an agent applies", run: at("applying"), event: Cancel(), expected: to("applying", true) },
@@ -270,7 +279,7 @@ describe("a run", () => {
     const runs: ReadonlyArray<RunState> = RunStatus.literals.flatMap((status) =>
       [true, false].flatMap((planOnly) =>
         [true, false].flatMap((autoApply) =>
-          [true, false].map((cancelAsked) => ({ status, planOnly, autoApply, allowEmptyApply: false, cancelAsked, planSha256: seal }))
+          [true, false].map((cancelAsked) => ({ ...fresh, status, planOnly, autoApply, cancelAsked, planSha256: seal }))
         )
       )
     )
