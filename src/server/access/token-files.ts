@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import { readFileSync, realpathSync } from "node:fs"
+import { resolve } from "node:path"
 import type { HolderOfSome } from "../../core/run/permission.ts"
 import { hashIn, isRightItself, knownRoles, looksLikeHash, type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
 import { whyUnreadable } from "../../schema/system-error.ts"
@@ -77,7 +78,7 @@ const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool
 
 type Files = Pick<ServerOptions, "userTokenFile" | "poolTokenFile">
 
-/** The tokens of a file, and where its links led when it was read: nowhere for a pipe, which is read once. */
+/** The tokens of a file, and where its links led when it was read: nowhere for a pipe or a plain file, which is read once. */
 interface Found {
   readonly place: string | undefined
   readonly tokens: ReadonlyArray<Known>
@@ -91,9 +92,10 @@ export interface KnownTokens {
 /** Reads a file, but not again while its links lead to the same place. The kubelet puts a changed Secret elsewhere, whole, then swaps a link. */
 const foundIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool", held: Found | undefined) {
   if (held !== undefined && held.place === undefined) return held
-  const place = yield* Effect.try({ try: () => realpathSync(file), catch: unreadable(file, whose) }).pipe(
+  const target = yield* Effect.try({ try: () => realpathSync(file), catch: unreadable(file, whose) }).pipe(
     Effect.catch((error) => held === undefined ? Effect.succeed(undefined) : error)
   ) // before it is read, so that what is put there meanwhile is read again
+  const place = target === resolve(file) ? undefined : target
   return held !== undefined && held.place === place ? held : { place, tokens: yield* tokensIn(file, whose) }
 })
 
@@ -117,6 +119,7 @@ export const knownTokens = Effect.fnUntraced(function*({ poolTokenFile, userToke
  */
 export const following = (files: Files, first: KnownTokens, use: (known: KnownTokens) => void): Effect.Effect<never> =>
   Effect.suspend(() => {
+    if (first.user.place === undefined && first.pool.place === undefined) return Effect.never
     let [held, told] = [first, ""]
     const look = Effect.matchEffect(Effect.suspend(() => knownTokens(files, held)), {
       onFailure: ({ message }) => {
