@@ -105,8 +105,10 @@ const wordsOf: Readonly<Record<typeof Part.Type, RegExp>> = {
 }
 
 const digests = Schema.Record(VariableName, Sha256)
-/** Seals as the worker makes them, with the variables that a task can have. */
-const Made = Schema.Struct({ ...Seal.fields, environment: digests, variables: digests })
+/** As engines name modules: a key of one escaped character, JSON.parse of V8 13.6 may take for a backslash that another object had there. */
+const modules = Schema.Record(Schema.String.check(Schema.isPattern(/^[\w.-]*$/u)), Sha256)
+/** Seals as the worker makes them, with the modules and variables that a task can have. */
+const Made = Schema.Struct({ ...Seal.fields, environment: digests, modules, variables: digests })
 
 describe("a seal", () => {
   it.each(rows)(
