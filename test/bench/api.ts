@@ -21,7 +21,11 @@ export interface Seen {
     readonly creationTimestamp: string
     readonly labels?: Readonly<Record<string, string>>
   }
-  readonly status?: { readonly phase?: string; readonly conditions?: ReadonlyArray<{ readonly type: string; readonly status: string }> }
+  readonly status?: {
+    readonly phase?: string
+    readonly message?: string
+    readonly conditions?: ReadonlyArray<{ readonly type: string; readonly status: string }>
+  }
 }
 
 export interface Api extends Disposable {

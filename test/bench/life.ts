@@ -126,13 +126,13 @@ export const makeFinished = (api: Api, { namespace }: Scene, count: number): Pro
 
 /**
  * Creates tasks whose Pods wait for a node; a controller has to run. Resolves once all Pods are there and the controller has said of each
- * task that it starts.
+ * task that its Pod has no node, after which it has no more to say of it.
  */
 export const makeStarting = async (api: Api, { namespace }: Scene, count: number): Promise<void> => {
   const [pods, told] = [new Set<string>(), new Set<string>()]
   await api.watch(podsOf(namespace), (_, { metadata: { name } }) => void pods.add(name))
-  await api.watch(tasksOf(namespace), (_, { metadata: { name }, status }) => void (status?.phase === "Starting" && told.add(name)))
+  await api.watch(tasksOf(namespace), (_, { metadata: { name }, status }) => void (status?.message?.includes("no node") && told.add(name)))
   await forEach(namesOf("starting", count), (name) => api.call("POST", tasksOf(namespace), taskNamed(name)))
   await until(`${count} Pods`, () => pods.size, (made) => made === count, 180_000)
-  await until(`The word on ${count} starts`, () => told.size, (said) => said === count)
+  await until(`The word on ${count} starts`, () => told.size, (said) => said === count, 120_000)
 }
