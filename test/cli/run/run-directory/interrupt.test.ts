@@ -32,6 +32,16 @@ import {
   unconnected
 } from "./running.ts"
 
+/** A client that sees the run once, and then again only after it is cancelled. */
+const seenOnce = Effect.gen(function*() {
+  const cancelled = yield* Deferred.make<void>()
+  let looks = 0
+  return asking((server) => ({
+    run: (id) => Effect.andThen(looks++ === 0 ? Effect.void : Deferred.await(cancelled), server.run(id)),
+    act: (id, action) => Effect.andThen(server.act(id, action), Deferred.succeed(cancelled, undefined))
+  }))
+})
+
 describe("an interrupt", () => {
   const { exitCode } = process
   afterEach(() => {
@@ -171,12 +181,7 @@ describe("an interrupt", () => {
 
   it.live("while it applies, which was not seen yet, shows the apply and waits until its state is safe", () =>
     Effect.gen(function*() {
-      const cancelled = yield* Deferred.make<void>()
-      let looks = 0
-      const behind = asking((server) => ({
-        run: (id) => Effect.andThen(looks++ === 0 ? Effect.void : Deferred.await(cancelled), server.run(id)),
-        act: (id, action) => Effect.andThen(server.act(id, action), Deferred.succeed(cancelled, undefined))
-      }))
+      const behind = yield* seenOnce
       const asked = { autoApprove: true, output: "json" } as const
       const { fiber, id, screen, url } = yield* begun("Started run-", { asked, play: applying, clientOf: behind })
       yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "applying" }).pipe(Effect.timeout("90 seconds"))
@@ -189,12 +194,7 @@ describe("an interrupt", () => {
 
   it.live("after the plan, which was not seen yet, says that the run is discarded", () =>
     Effect.gen(function*() {
-      const cancelled = yield* Deferred.make<void>()
-      let looks = 0
-      const behind = asking((server) => ({
-        run: (id) => Effect.andThen(looks++ === 0 ? Effect.void : Deferred.await(cancelled), server.run(id)),
-        act: (id, action) => Effect.andThen(server.act(id, action), Deferred.succeed(cancelled, undefined))
-      }))
+      const behind = yield* seenOnce
       const { fiber, id, screen, url } = yield* begun("Started run-", { clientOf: behind })
       yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "planned" }).pipe(Effect.timeout("90 seconds"))
       yield* Fiber.interrupt(fiber)
