@@ -15,35 +15,44 @@ import { configOf, fullTask, taskOf } from "../../configs.ts"
 import { caseOf, choices } from "../arbitrary-task.ts"
 import { configIn, fileOf, places, rowsAt } from "../some-values.ts"
 
-/** Returns the list that a variable of the policy has. */
-const allowed = (config: ResolvedConfig, variable: string): ReadonlyArray<unknown> =>
-  JSON.parse(podPolicy(config).variables?.[variable] ?? "[]")
-
-/** Returns the containers that may mount each volume of the worker. */
-const holders = (config: ResolvedConfig): Readonly<Record<string, ReadonlyArray<string>>> =>
-  JSON.parse(podPolicy(config).variables?.["holders"] ?? "{}")
+/** Returns what the variables of the policy are: lists, and the containers that may mount each volume of the worker. */
+const variables = (config: ResolvedConfig) => {
+  const { hostPaths = "[]", holders = "{}", privileged = "[]", tokenVolumes = "[]" } = podPolicy(config).variables ?? {}
+  return Schema.decodeUnknownSync(Variables)({
+    hostPaths: JSON.parse(hostPaths),
+    holders: JSON.parse(holders),
+    privileged: JSON.parse(privileged),
+    tokenVolumes: JSON.parse(tokenVolumes)
+  })
+}
+const Names = Schema.Array(Schema.String)
+const Variables = Schema.Struct({
+  hostPaths: Names,
+  holders: Schema.Record(Schema.String, Names),
+  privileged: Names,
+  tokenVolumes: Names
+})
 
 const refused = (
-  config: ResolvedConfig,
+  { hostPaths, holders, privileged, tokenVolumes }: typeof Variables.Type,
   { automountServiceAccountToken, containers, hostIPC, hostNetwork, hostPID, initContainers = [], shareProcessNamespace, volumes = [] }:
     V1PodSpec
 ): ReadonlyArray<string> => {
   const all = [...containers, ...initContainers]
   return [
     ...[hostIPC, hostNetwork, hostPID, shareProcessNamespace].filter((_) => _ === true).map(() => "a namespace of the node"),
-    ...volumes.filter(({ hostPath }) => hostPath !== undefined && !allowed(config, "hostPaths").includes(hostPath.path)).map(({ name }) =>
+    ...volumes.filter(({ hostPath }) => hostPath !== undefined && !hostPaths.includes(hostPath.path)).map(({ name }) =>
       `directory ${name}`
     ),
-    ...all.filter(({ name, securityContext }) => securityContext?.privileged === true && !allowed(config, "privileged").includes(name)).map(
+    ...all.filter(({ name, securityContext }) => securityContext?.privileged === true && !privileged.includes(name)).map(
       ({ name }) => `privileged ${name}`
     ),
     ...(automountServiceAccountToken === false ? [] : ["a token everywhere"]),
     ...volumes.filter(({ name, projected }) =>
-      projected?.sources?.some(({ serviceAccountToken }) => serviceAccountToken !== undefined) === true &&
-      !allowed(config, "tokenVolumes").includes(name)
+      projected?.sources?.some(({ serviceAccountToken }) => serviceAccountToken !== undefined) === true && !tokenVolumes.includes(name)
     ).map(({ name }) => `token ${name}`),
     ...all.flatMap(({ name, volumeMounts = [] }) =>
-      volumeMounts.filter((mount) => holders(config)[mount.name]?.includes(name) === false).map((mount) => `${mount.name} in ${name}`)
+      volumeMounts.filter((mount) => holders[mount.name]?.includes(name) === false).map((mount) => `${mount.name} in ${name}`)
     )
   ]
 }
@@ -52,7 +61,8 @@ describe("the policy on Pods", () => {
   it.prop("refuses no Pod that is built of the values that it was made from", [places], ([places]) => {
     const config = configIn(fileOf(rowsAt(places)))
     if (config === undefined) return
-    expect([taskOf(), fullTask()].flatMap((task) => refused(config, pod(task, config, 1).spec ?? { containers: [] }))).toEqual([])
+    const allowed = variables(config)
+    expect([taskOf(), fullTask()].flatMap((task) => refused(allowed, pod(task, config, 1).spec ?? { containers: [] }))).toEqual([])
   }, { arbitrary: { runs: 1000 } })
 
   it.each([
@@ -81,23 +91,24 @@ describe("the policy on Pods", () => {
     }
   ])(
     "allows $given to values that ask for it",
-    ({ lists, values }) =>
-      expect(["hostPaths", "privileged", "tokenVolumes"].map((variable) => allowed(configOf(values), variable))).toEqual(
-        lists
-      )
+    ({ lists, values }) => {
+      const { hostPaths, privileged, tokenVolumes } = variables(configOf(values))
+      expect([hostPaths, privileged, tokenVolumes]).toEqual(lists)
+    }
   )
 
   it.prop("leaves every volume that only the worker mounts to the worker", [choices], ([choices]) => {
     const config = configOf({ global: { tls: { clientCertSecret: { name: "client" } } } })
+    const { holders } = variables(config)
     const { containers, initContainers = [] } = pod(caseOf(choices).task, config, 1).spec ?? { containers: [] }
     const mounted = (all: ReadonlyArray<V1Container>) => all.flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name))
     const others = mounted(initContainers)
-    expect(mounted(containers).filter((name) => !others.includes(name) && holders(config)[name]?.join() !== "worker")).toEqual([])
+    expect(mounted(containers).filter((name) => !others.includes(name) && holders[name]?.join() !== "worker")).toEqual([])
   })
 
   it("leaves a volume of the worker to the sidecars to which the values give it", () => {
     const sidecars = [{ name: "sender", image: "s", volumeMounts: [{ name: "tmp", mountPath: "/theirs" }] }]
-    expect(holders(configOf({ task: { sidecars } }))).toMatchObject({ tmp: ["worker", "sender"], private: ["worker"] })
+    expect(variables(configOf({ task: { sidecars } })).holders).toMatchObject({ tmp: ["worker", "sender"], private: ["worker"] })
   })
 })
 
