@@ -14,13 +14,11 @@ import { inLine } from "../text/in-line.ts"
 export interface Trouble {
   readonly reason: FailureReason | "JobCreated" | "Unschedulable" | "QuotaExceeded" | "Refused"
   readonly message: string
-  /** Whether waiting longer cannot help. */
-  readonly final: boolean
-  /** Set if others end the wait, and the task can do nothing for it. */
-  readonly passes?: true
+  /** When waiting helps: never, while the time of a start lasts, or whenever others end it, for which the task can do nothing. */
+  readonly ends: "never" | "in time" | "by others"
 }
 
-const trouble = (reason: Trouble["reason"], message: string, final = false): Trouble => ({ reason, message, final })
+const trouble = (reason: Trouble["reason"], message: string, ends: Trouble["ends"] = "in time"): Trouble => ({ reason, message, ends })
 
 const imageWaits = new Set(["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"])
 const imageNevers = new Set(["InvalidImageName", "ErrImageNeverPull"])
@@ -65,7 +63,7 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): Trouble | un
   }
   if (seen.state === "waiting") {
     const { reason } = seen
-    if (imageNevers.has(reason)) return trouble("ImagePull", say("can never get its image; correct its name or its pull policy"), true)
+    if (imageNevers.has(reason)) return trouble("ImagePull", say("can never get its image; correct its name or its pull policy"), "never")
     if (imageWaits.has(reason)) return trouble("ImagePull", say("cannot get its image yet; check its name, tag and pull secrets"))
     if (configurationWaits.has(reason)) return trouble("InvalidConfiguration", say("cannot be created"))
     if (reason === "CrashLoopBackOff") return trouble("InvalidConfiguration", say("ends as soon as it starts"))
@@ -73,7 +71,7 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): Trouble | un
   const code = Option.getOrElse(seen.exitCode, () => 0)
   if (name === "runner" || name === "worker" || code === 0 || isStartedAnew(seen)) return undefined
   const reason = name === "install" && code === diskFullExitCode ? "DiskFull" : "InvalidConfiguration"
-  return trouble(reason, say(`failed with exit code ${code}`), true)
+  return trouble(reason, say(`failed with exit code ${code}`), "never")
 }
 
 /** The scheduler does not look at a gated Pod. It waits no longer than for a node, because the deadline of its Job runs meanwhile. */
@@ -101,9 +99,9 @@ const notCreated = (message: string): Trouble => {
   const never = quotaTooSmall(message)
   if (never !== undefined) return trouble("Refused", tooSmall(never))
   const said = whereToMake(inLine(message))
-  if (isOfQuota(message)) return { ...trouble("QuotaExceeded", `Kubernetes cannot create the Pod: ${said}`), passes: true }
+  if (isOfQuota(message)) return trouble("QuotaExceeded", `Kubernetes cannot create the Pod: ${said}`, "by others")
   return silentWebhook.test(message)
-    ? { ...trouble("Refused", `Kubernetes cannot create the Pod before a webhook answers; see whether that is up: ${said}`), passes: true }
+    ? trouble("Refused", `Kubernetes cannot create the Pod before a webhook answers; see whether that is up: ${said}`, "by others")
     : trouble("Refused", `Kubernetes cannot create the Pod: ${said}`)
 }
 
@@ -175,7 +173,7 @@ export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<
 }
 
 /** Reports whether the start waits for room in a quota, or for a webhook to answer. That is no failed start, because others end the wait. */
-export const waitsForOthers = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ passes }) => passes === true)
+export const waitsForOthers = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ ends }) => ends === "by others")
 
 /**
  * Reports whether the Pod waits for a node, also if the scheduler does not say why, for a volume of it to leave another node, or for its
@@ -294,9 +292,9 @@ export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>):
 }
 
 /** Returns the failure reason for a start that is given up in this trouble. */
-const finalReason = ({ passes, reason }: Trouble): FailureReason =>
+const finalReason = ({ ends, reason }: Trouble): FailureReason =>
   reason === "Refused"
-    ? passes === true ? "StartupTimeout" : "Denied"
+    ? ends === "by others" ? "StartupTimeout" : "Denied"
     : reason === "JobCreated" || reason === "Unschedulable" || reason === "QuotaExceeded"
     ? "StartupTimeout"
     : reason

@@ -134,7 +134,7 @@ export const when = {
     job.deleting ? isGivenUp(s.task, job, "QuotaExceeded") : !s.hadPod && jobGoesOn(s) && waitsForOthers(s) && isOutOfPatience(s.task, job)
   ),
   launchFailed: itsJob((s, { state }) => state !== "active" || podWent(s) || (podOver(s) && !makesWay(s))),
-  cannotStart: itsJob((s) => Option.exists(troubleOfStart(s), ({ final }) => final)),
+  cannotStart: itsJob((s) => Option.exists(troubleOfStart(s), ({ ends }) => ends === "never")),
   startOverdue: itsJob((s, job) => overdue(s, job) && !waitsForOthers(s)),
   jobDiffersFromStatus: itsJob(({ task }, job) =>
     isGivenUp(task, job, "LaunchFailed") || (task.status.job?.uid !== undefined && !isCounted(task, job))

@@ -58,7 +58,7 @@ describe("a webhook for Pods that does not answer", () => {
 
   it("is told with what to do, and has denied nothing if the Job ends meanwhile", () => {
     const message = `Kubernetes cannot create the Pod before a webhook answers; see whether that is up: ${failing}`
-    expect(Option.getOrThrow(troubleOfStart(start(failing)))).toMatchObject({ reason: "Refused", message, final: false })
+    expect(Option.getOrThrow(troubleOfStart(start(failing)))).toMatchObject({ reason: "Refused", message, ends: "by others" })
     expect(endOfStart(start(failing))).toEqual({ reason: "StartupTimeout", message })
   })
 })
@@ -79,42 +79,42 @@ describe("startTrouble", () => {
       given: "an image that does not exist",
       pod: { runner: waiting("ImagePullBackOff", "not found") },
       reason: "ImagePull",
-      final: false,
+      ends: "in time",
       says: "runner"
     },
     ...["ErrImagePull", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"].map((reason) => ({
       given: `an image that does not come (${reason})`,
       pod: { runner: waiting(reason) },
       reason: "ImagePull",
-      final: false,
+      ends: "in time",
       says: `Container runner cannot get its image yet; check its name, tag and pull secrets: ${reason}`
     })),
     {
       given: "an image whose name is none",
       pod: { worker: waiting("InvalidImageName") },
       reason: "ImagePull",
-      final: true,
+      ends: "never",
       says: "Container worker can never get its image; correct its name or its pull policy: InvalidImageName"
     },
     {
       given: "an image that no node has and none may pull",
       pod: { worker: waiting("ErrImageNeverPull") },
       reason: "ImagePull",
-      final: true,
+      ends: "never",
       says: "Container worker can never get its image; correct its name or its pull policy: ErrImageNeverPull"
     },
     ...["CreateContainerError", "RunContainerError", "StartError"].map((reason) => ({
       given: `a worker that cannot start (${reason})`,
       pod: { worker: waiting(reason, "no such device") },
       reason: "InvalidConfiguration",
-      final: false,
+      ends: "in time",
       says: "Container worker cannot be created: no such device"
     })),
     ...["secret", "configmap"].map((kind) => ({
       given: `a ${kind} that is missing`,
       pod: { worker: waiting("CreateContainerConfigError", `${kind} "creds" not found`) },
       reason: "InvalidConfiguration",
-      final: false,
+      ends: "in time",
       says: `Container worker cannot be created: ${kind} "creds" not found; make it in the tasks' namespace`
     })),
     ...["PreCreateHookError", "PreStartHookError", "PostStartHookError"].map((reason) => ({
@@ -124,58 +124,64 @@ describe("startTrouble", () => {
         others: [["proxy", { ...seen, reason, message: "no room in the cpuset" }]] as const
       },
       reason: "InvalidConfiguration",
-      final: false,
+      ends: "in time",
       says: "Container proxy cannot be created: no room in the cpuset"
     })),
     {
       given: "a runner image without a shell",
       pod: { runner: container({ state: "terminated", reason: "StartError", lastReason: "StartError" }) },
       reason: "InvalidConfiguration",
-      final: false,
+      ends: "in time",
       says: "/bin/sh"
     },
     {
       given: "a runner image without a shell that was tried for the first time",
       pod: { runner: ended("StartError", 128) },
       reason: "InvalidConfiguration",
-      final: false,
+      ends: "in time",
       says: "/bin/sh"
     },
     {
       given: "a runner image without a shell that is about to be tried again",
       pod: { runner: container({ reason: "RunContainerError", lastReason: "StartError" }) },
       reason: "InvalidConfiguration",
-      final: false,
+      ends: "in time",
       says: "/bin/sh"
     },
     {
       given: "a runner image without a shell that was tried often",
       pod: { runner: container({ reason: "CrashLoopBackOff", lastReason: "StartError" }) },
       reason: "InvalidConfiguration",
-      final: false,
+      ends: "in time",
       says: "/bin/sh"
     },
-    { given: "an install that failed", pod: { install: ended("Error", 1) }, reason: "InvalidConfiguration", final: true, says: "install" },
-    { given: "an install whose volume is full", pod: { install: ended("Error", 28) }, reason: "DiskFull", final: true, says: "install" },
+    {
+      given: "an install that failed",
+      pod: { install: ended("Error", 1) },
+      reason: "InvalidConfiguration",
+      ends: "never",
+      says: "install"
+    },
+    { given: "an install whose volume is full", pod: { install: ended("Error", 28) }, reason: "DiskFull", ends: "never", says: "install" },
     {
       given: "an install that could not be started",
       pod: { install: ended("StartError", 128) },
       reason: "InvalidConfiguration",
-      final: true,
+      ends: "never",
       says: "Container install failed with exit code 128: StartError"
     },
     {
       given: "an init container of a webhook that failed as install does where its volume is full",
       pod: { others: [["vault-agent-init", { ...seen, state: "terminated", reason: "Error", exitCode: Option.some(28) }]] as const },
       reason: "InvalidConfiguration",
-      final: true,
+      ends: "never",
       says: "Container vault-agent-init failed with exit code 28: Error"
     },
     {
       given: "an init container of a webhook that failed",
       pod: { others: [["vault-agent-init", { ...seen, state: "terminated", reason: "Error", exitCode: Option.some(2) }]] as const },
       reason: "InvalidConfiguration",
-      final: true,
+      ends: "never",
       says: "Container vault-agent-init failed with exit code 2: Error"
     },
     {
@@ -185,7 +191,7 @@ describe("startTrouble", () => {
         others: [["proxy", { ...seen, reason: "CrashLoopBackOff", message: "back-off" }]] as const
       },
       reason: "InvalidConfiguration",
-      final: false,
+      ends: "in time",
       says: "Container proxy ends as soon as it starts: back-off"
     },
     {
@@ -195,26 +201,26 @@ describe("startTrouble", () => {
         others: [["proxy", { ...seen, reason: "InvalidImageName", message: "" }]] as const
       },
       reason: "ImagePull",
-      final: false,
+      ends: "in time",
       says: "Container runner"
     },
     {
       given: "no node for it",
       pod: { unschedulable: "0/1 nodes: insufficient memory" },
       reason: "Unschedulable",
-      final: false,
+      ends: "in time",
       says: "insufficient memory"
     },
     {
       given: "a scheduling gate, as Kubernetes words it, which no node can help",
       pod: { unschedulable: "Scheduling is blocked due to non-empty scheduling gates" },
       reason: "Unschedulable",
-      final: false,
+      ends: "in time",
       says: "The Pod is kept from all nodes by its spec.schedulingGates; see why the queue or webhook that set them does not remove them."
     }
-  ])("explains $given", ({ final, pod, reason, says }) => {
+  ])("explains $given", ({ ends, pod, reason, says }) => {
     const trouble = Option.getOrThrow(startTrouble({ ...healthy, ...pod }))
-    expect(trouble).toMatchObject({ reason, final })
+    expect(trouble).toMatchObject({ reason, ends })
     expect(trouble.message).toContain(says)
   })
 })
@@ -227,7 +233,7 @@ describe("troubleOfStart", () => {
     expect(Option.getOrThrow(troubleOfStart({ job, pod, warning }))).toEqual({
       reason: "JobCreated",
       message: "Node node cannot set up the Pod yet: no addresses left",
-      final: false
+      ends: "in time"
     })
     expect(endOfStart({ job, pod, warning }).reason).toBe("StartupTimeout")
   })
@@ -251,7 +257,7 @@ describe.each(["Multi-Attach error", "Waiting for detach"])("a volume that anoth
 
   it("is told with who has it, and is no mistake of the configuration", () => {
     const told = `A volume of the Pod was attached to another node when the Pod came, and has to be free there first: ${message}`
-    expect(troubleOfStart(start(false))).toEqual(Option.some({ reason: "JobCreated", message: told, final: false }))
+    expect(troubleOfStart(start(false))).toEqual(Option.some({ reason: "JobCreated", message: told, ends: "in time" }))
     expect(endOfStart(start(false))).toEqual({ reason: "StartupTimeout", message: told })
   })
 })
@@ -354,7 +360,7 @@ describe("troubleOfStart of a message that has several lines", () => {
     expect(Option.getOrThrow(troubleOfStart({ job: Option.none(), pod: Option.none(), warning }))).toEqual({
       reason: "Refused",
       message: `Kubernetes cannot create the Pod: Error creating: ${forbidden}; make it in the tasks' namespace`,
-      final: false
+      ends: "in time"
     })
   })
   it("is one line of the scheduler", () =>
