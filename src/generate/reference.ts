@@ -40,7 +40,7 @@ const decisionsFile = (): GeneratedFile =>
     "",
     ...table(
       ["When it is", "the controller will"],
-      rows.map(({ live, means, situation }) => [`${situation}${live ? " *" : ""}`, means])
+      rows.map(({ means, recheck, situation }) => [`${situation}${recheck ? " *" : ""}`, means])
     ),
     "",
     "# When the end of a stage leaves the state in doubt",

@@ -918,8 +918,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a launch ends by what a cache has of its Job and Pods",
     file: "src/controller/reconcile/reconcile.ts",
-    from: "first.value.decision.live === undefined) return first",
-    to: "first.value.decision.live !== undefined) return first",
+    from: "first.value.decision.recheck === undefined) return first",
+    to: "first.value.decision.recheck !== undefined) return first",
     test: "controller/reconcile/reconcile/deciding.test.ts"
   },
   {

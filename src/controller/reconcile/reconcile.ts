@@ -98,9 +98,9 @@ const make = Effect.fnUntraced(function*(world: World) {
   /** Decides on a task and, if the decision needs that, a second time upon what the API server itself has. */
   const decideForSure = Effect.fnUntraced(function*(task: AgentTask, answers: Answers, pass: Pass) {
     const first = yield* decide(task, answers, pass)
-    if (Option.isNone(first) || first.value.decision.live === undefined) return first
+    if (Option.isNone(first) || first.value.decision.recheck === undefined) return first
     const { decision, observed } = first.value
-    const job = Option.filter(observed.job, () => decision.live === "job")
+    const job = Option.filter(observed.job, () => decision.recheck === "job")
     return yield* decide(task, yield* look(task, pass, (asking) => askLive(asking, job, answers)), pass)
   })
 

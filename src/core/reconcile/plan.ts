@@ -13,37 +13,37 @@ import * as start from "./start.ts"
 import * as waiting from "./waiting.ts"
 
 /**
- * What a plan is decided upon once more, as the API server itself has it, before it is carried out: the Job and its Pods if it ends a
- * launch, deletes its Job or counts it; the source if it makes another task for what that has.
+ * What the API server is asked about before the plan is carried out, when it is made once more from the answer: the Job and its Pods if it
+ * ends a launch, deletes its Job or counts it; the source if it makes another task for what that has.
  */
-type Live = "job" | "source" | undefined
+type Recheck = "job" | "source" | undefined
 
 export interface Plan extends Response {
   /** The row that held, for logs and metrics. */
   readonly situation: string
-  readonly live: Live
+  readonly recheck: Recheck
 }
 
 interface Row {
   readonly situation: string
   readonly means: string
-  readonly live: Live
+  readonly recheck: Recheck
   /** Returns the plan if the task is in this situation, or none. */
   readonly decide: (s: Seen) => Option.Option<Plan>
 }
 
 /** Builds a row, whose response gets what its question found and need not look for it again. */
-const row = <Found>({ live, means, respond, situation, when }: {
+const row = <Found>({ means, recheck, respond, situation, when }: {
   readonly situation: string
   readonly means: string
   readonly when: When<Found>
   readonly respond: RespondTo<Found>
-  readonly live?: Found extends JobSeen ? "job" : "source"
+  readonly recheck?: Found extends JobSeen ? "job" : "source"
 }): Row => ({
   situation,
   means,
-  live,
-  decide: (s) => Option.map(when(s), (found) => ({ situation, live, ...respond(s, found) }))
+  recheck,
+  decide: (s) => Option.map(when(s), (found) => ({ situation, recheck, ...respond(s, found) }))
 })
 
 /** Returns rows that are read only where `holds`, so that their questions need not ask that. The last of them fits always. */
@@ -96,7 +96,7 @@ export const rows: ReadonlyArray<Row> = [
       means: "cancel that apply, which no worker has claimed: its plan was cancelled or deleted, or the source has another artifact by now",
       when: follow.when.unwanted,
       respond: follow.cancelAttempt,
-      live: "source"
+      recheck: "source"
     }),
     row({
       situation: "over, and its source has a new artifact",
@@ -104,14 +104,14 @@ export const rows: ReadonlyArray<Row> = [
         "make the next attempt, a task of its own, once the newest is over, and unless its apply may have made what the state lacks, until a person deletes that apply",
       when: follow.when.newArtifact,
       respond: follow.makeAttempt,
-      live: "source"
+      recheck: "source"
     }),
     row({
       situation: "over, and its newest plan is to be applied",
       means: "make the task that applies that very plan, as long as nobody cancelled it and the source has nothing newer",
       when: follow.when.planned,
       respond: follow.applyPlan,
-      live: "source"
+      recheck: "source"
     }),
     row({
       situation: "over, and its newest plan was disrupted",
@@ -119,7 +119,7 @@ export const rows: ReadonlyArray<Row> = [
         "make it again as the next attempt unless somebody cancelled it, three times at most, each later than the last; so is one whose apply changed nothing, since the state or something else is no longer what it was planned with",
       when: follow.when.disrupted,
       respond: follow.planAgain,
-      live: "source"
+      recheck: "source"
     }),
     row({
       situation: "over, and it follows its source",
@@ -211,21 +211,21 @@ export const rows: ReadonlyArray<Row> = [
     means: "fail after task.startupTimeoutSeconds, and say what keeps the Job: a Pod, or a finalizer",
     when: when.stuck,
     respond: start.finishStuck,
-    live: "job"
+    recheck: "job"
   }),
   row({
     situation: "its Job is to make way for another launch, and has no Pod any more",
     means: "clear it away when that is due, and say nothing else of it, unless that is refused",
     when: when.clearedAway,
     respond: start.clearAway,
-    live: "job"
+    recheck: "job"
   }),
   row({
     situation: "its Job has waited for a quota or a webhook for a minute",
     means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it",
     when: when.waitOutlasted,
     respond: start.makeAnew,
-    live: "job"
+    recheck: "job"
   }),
   row({
     situation: "its Job ended before the claim",
@@ -233,21 +233,21 @@ export const rows: ReadonlyArray<Row> = [
       "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone while a quota or a webhook keeps Kubernetes from another, may have three more; fail too once clearing it away was denied for as long as a start may take",
     when: when.launchFailed,
     respond: start.clearAwayOrFail,
-    live: "job"
+    recheck: "job"
   }),
   row({
     situation: "its Pod cannot start, ever",
     means: "fail at once",
     when: when.cannotStart,
     respond: start.finishNotStarted,
-    live: "job"
+    recheck: "job"
   }),
   row({
     situation: "its Pod did not start in time",
     means: "fail with what the kubelet said last, or say by how much the Pod exceeds its quota",
     when: when.startOverdue,
     respond: start.finishNotStarted,
-    live: "job"
+    recheck: "job"
   }),
   row({
     situation: "its Job is not as it was told of last",
@@ -255,7 +255,7 @@ export const rows: ReadonlyArray<Row> = [
       "the status names another Job, or says that this one failed: count it if it is another, and go on as with every Job that is there",
     when: when.jobDiffersFromStatus,
     respond: start.showStarting,
-    live: "job"
+    recheck: "job"
   }),
   row({
     situation: "its Job is there",
@@ -347,6 +347,6 @@ export const plan = (policy: TaskPolicy, observed: Observed, now: string): Plan 
   const seen = { ...observed, policy, now }
   return Option.getOrElse(
     Array.findFirst(rows, ({ decide }) => decide(seen)),
-    () => ({ situation: "its turn", live: undefined, ...start.launch(seen) })
+    () => ({ situation: "its turn", recheck: undefined, ...start.launch(seen) })
   )
 }

@@ -53,9 +53,9 @@ const looked = Effect.fnUntraced(
     const asking: Asking = { world, task, policy: of, now, at, followed: readSource, warned: yield* sharedWarnings }
     const asked = yield* ask(asking)
     const first = observe(world, task, asked, at)
-    const { live } = plan(of, first, now)
-    if (live === undefined) return first
-    return observe(world, task, yield* askLive(asking, Option.filter(first.job, () => live === "job"), asked), at)
+    const { recheck } = plan(of, first, now)
+    if (recheck === undefined) return first
+    return observe(world, task, yield* askLive(asking, Option.filter(first.job, () => recheck === "job"), asked), at)
   },
   (effect, kubernetes) => Effect.provideService(effect, Kubernetes, kubernetes)
 )

@@ -118,7 +118,7 @@ describe("an attempt at a new artifact", () => {
       for (const seed of [{}, { latestApply: "alive" }, { source: "notReady" }] as const) {
         expect(seen(apply, seed)).toMatchObject({
           actions: [{ _tag: "Cancel", name: "task-2-apply", uid: "task-2-apply-uid" }],
-          live: "source",
+          recheck: "source",
           status: { conditions: [{ status: "False" }, { status: "True", message: expect.stringMatching(/^task-2-apply: /u) }, {}] }
         })
       }
@@ -563,7 +563,7 @@ describe("a follower that applies what it plans", () => {
         expect(plan(policy, seen(again, seconds - 1), noon)).toMatchObject({ actions: [], requeueAfterMillis: Option.some(1000) })
         const due = plan(policy, seen(again, seconds), noon)
         const next = `task-${3 + again}`
-        expect([due.live, due.actions, due.status.latest]).toMatchObject(["source", [{ _tag: "CreateTask", name: next }], {
+        expect([due.recheck, due.actions, due.status.latest]).toMatchObject(["source", [{ _tag: "CreateTask", name: next }], {
           attempt: 3 + again,
           name: next,
           again: again + 1

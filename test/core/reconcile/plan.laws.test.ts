@@ -56,9 +56,9 @@ describe("plan", () => {
     (seed) => {
       const { job, task: { status } } = worldOf({ ...seed, cancel: false, deleted: false, refusal: "none" })
       if (isOver(status.phase) || status.claim !== undefined || job._tag === "None") return
-      const { actions, live, status: next } = decide({ ...seed, cancel: false, deleted: false, refusal: "none" })
+      const { actions, recheck, status: next } = decide({ ...seed, cancel: false, deleted: false, refusal: "none" })
       const isCounted = status.job?.uid !== undefined && next.launches !== status.launches
-      if (actions.some(Action.$is("DeleteJob")) || isOver(next.phase) || isCounted) expect(live).toBe("job")
+      if (actions.some(Action.$is("DeleteJob")) || isOver(next.phase) || isCounted) expect(recheck).toBe("job")
     }
   )
 
@@ -196,8 +196,8 @@ describe("plan", () => {
   )
 
   law("makes another task only upon what the API server itself has of the source", (seed) => {
-    const { actions, live } = decide(seed)
-    if (actions.some(Action.$is("CreateTask"))) expect(live).toBe("source")
+    const { actions, recheck } = decide(seed)
+    if (actions.some(Action.$is("CreateTask"))) expect(recheck).toBe("source")
   })
 
   law("leaves nothing that it made running uncancelled once it is cancelled, and is not ready meanwhile", (seed) => {

@@ -49,7 +49,7 @@ describe("plan", () => {
     const status = { ...world.task.status, phase: "Moonlit" }
     expect(plan(policyOf(whole), withStatus(world, status), noon)).toEqual({
       situation: "in a phase of a newer version",
-      live: undefined,
+      recheck: undefined,
       actions: [],
       status,
       notices: [],

@@ -18,7 +18,7 @@ describe("plan, of a task that waits", () => {
     expect(
       plan(
         policyOf(whole),
-        perform(unheard, { situation: "", live: undefined, actions, status, notices, requeueAfterMillis: Option.none() }),
+        perform(unheard, { situation: "", recheck: undefined, actions, status, notices, requeueAfterMillis: Option.none() }),
         noon
       ).notices
     ).toEqual([])
