@@ -7,7 +7,7 @@ import type { JobSeen, PodSeen, StartSeen } from "../../core/task/observed.ts"
 
 /** How far a Job is, since when in monotonic milliseconds. One that is held waits for a quota or webhook, or is suspended, and is not timed. */
 interface Progress {
-  readonly is: "held" | "lacking a node" | "starting" | "going"
+  readonly is: "held" | "lacking a node" | "starting" | "deleting"
   readonly since: number
   /** When it first lacked a node, a volume that another node had, or its token: all such waits of a Job share their time, as its deadline has it once. */
   readonly firstLacked: number | undefined
@@ -16,8 +16,8 @@ interface Progress {
 const heldAnew: Progress = { is: "held", since: 0, firstLacked: undefined }
 
 const progressOf = (before: Progress | undefined, seen: StartSeen): Progress["is"] => {
-  const goes = Option.exists(seen.job, ({ deleting }) => deleting)
-  if (goes || before?.is === "going") return "going" // the cache may hear of the deletion later than a pass that asked the API server
+  const isDeleting = Option.exists(seen.job, ({ deleting }) => deleting)
+  if (isDeleting || before?.is === "deleting") return "deleting" // the cache may hear of the deletion later than a pass that asked the API server
   if (waitsForOthers(seen) || isSuspended(seen)) return "held"
   return waitsForNode(seen) ? "lacking a node" : "starting"
 }

@@ -52,7 +52,7 @@ export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
 }
 
 /** Returns the status with this Job counted, once, when the status first mentions it. */
-export const counted = (s: Seen, job: JobSeen, status: AgentTaskStatus): AgentTaskStatus => ({
+export const withCounted = (status: AgentTaskStatus, s: Seen, job: JobSeen): AgentTaskStatus => ({
   ...status,
   job: { name: job.name, uid: job.uid },
   launches: launchesOf(s) + (isCounted(s.task, job) ? 0 : 1),
@@ -60,7 +60,7 @@ export const counted = (s: Seen, job: JobSeen, status: AgentTaskStatus): AgentTa
 })
 
 /** Returns the status with one more launch. The UID of its Job is known only once the Job is made. */
-export const launchedAs = (s: Seen, name: string, status: AgentTaskStatus): AgentTaskStatus => ({
+export const withLaunch = (status: AgentTaskStatus, s: Seen, name: string): AgentTaskStatus => ({
   ...status,
   job: { name },
   launches: launchesOf(s) + 1,

@@ -20,17 +20,17 @@ import type { News } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action } from "./action.ts"
 import {
-  counted,
   hadNoPod,
   isCounted,
   isGivenUp,
   isReplaced,
-  launchedAs,
   launchesOf,
   mostLaunches,
   nextAfterMillis,
   quotaPatienceMillis,
-  withGivenUp
+  withCounted,
+  withGivenUp,
+  withLaunch
 } from "./launches.ts"
 import { endOfStart, foreignTurn, longestStartMillis, lookForNode, nextToStart, troubleOfStart, waitsForOthers } from "./pod-trouble.ts"
 import {
@@ -90,10 +90,7 @@ const starting = (message: string): News => ({ phase: "Starting", reason: "JobCr
 const jobMade = (s: Seen, pod = "its Pod is starting"): News => starting(`Job ${ourJob(s)} was created; ${pod}.`)
 
 /** Returns the response with the Job counted, as the status mentions that Job now. */
-const launched = (s: Seen, job: JobSeen, response: Response): Response => ({
-  ...response,
-  status: counted(s, job, response.status)
-})
+const counting = (s: Seen, job: JobSeen, response: Response): Response => ({ ...response, status: withCounted(response.status, s, job) })
 
 /** Returns why the launch failed, as one reason and sentence. */
 const notStarted = (s: Seen): Pick<News, "message"> & { readonly reason: FailureReason } =>
@@ -103,7 +100,7 @@ const notStarted = (s: Seen): Pick<News, "message"> & { readonly reason: Failure
 
 export const finishNotStarted: RespondTo<JobSeen> = (s, job) => {
   const { reason, message } = notStarted(s)
-  return launched(s, job, ended(s, "Failed", reason, andThen(message, "Nothing was run.")))
+  return counting(s, job, ended(s, "Failed", reason, andThen(message, "Nothing was run.")))
 }
 
 export const finishStuck: RespondTo<JobSeen> = (s, job) => {
@@ -111,7 +108,7 @@ export const finishStuck: RespondTo<JobSeen> = (s, job) => {
     onNone: () => "a finalizer keeps it; remove what is in its metadata.finalizers",
     onSome: ({ name, node }) => `its Pod ${name} is still there; check ${node === "" ? "what keeps it" : `node ${node}`}`
   })
-  return launched(
+  return counting(
     s,
     job,
     ended(s, "Failed", "StartupTimeout", `Job ${job.name} was deleted, but ${because}, then run the task again. Nothing was run.`)
@@ -157,7 +154,7 @@ export const clearAway: RespondTo<JobWatched> = (s, job) => {
  */
 export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
   const { message, reason } = notStarted(s)
-  const { launches = 1 } = counted(s, job, s.task.status)
+  const { launches = 1 } = withCounted(s.task.status, s, job)
   if (!isGivenUp(s.task, job, "LaunchFailed") && launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   const told = underWay(s, news)
@@ -165,12 +162,12 @@ export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
     if (saysKept(s, job)) return clearAwayWhenDue(s, job, unchanged(s))
     if (sameNews(s, news)) return clearAwayWhenDue(s, job, told)
   }
-  const { status } = launched(s, job, told)
+  const { status } = counting(s, job, told)
   return later({ ...told, status: withGivenUp(status, job, "LaunchFailed") }, 0)
 }
 
 /** Returns what a Job that is being deleted waits for. */
-const jobGoing = ({ pod }: Seen, { name }: JobWatched): News =>
+const jobDeleting = ({ pod }: Seen, { name }: JobWatched): News =>
   starting(
     `Job ${name} is being deleted; ${
       Option.match(pod, {
@@ -206,7 +203,7 @@ const podStarting = (s: Seen, job: JobWatched): News =>
 
 /** Returns what the start waits for, or that the Pod starts if nothing is known to keep it. */
 const startNews = (s: Seen, job: JobWatched): News =>
-  job.deleting ? jobGoing(s, job) : Option.match(troubleOfStart(s), {
+  job.deleting ? jobDeleting(s, job) : Option.match(troubleOfStart(s), {
     onNone: () => podStarting(s, job),
     onSome: ({ message, reason }) => ({ phase: "Starting", reason, message })
   })
@@ -217,7 +214,7 @@ const startNews = (s: Seen, job: JobWatched): News =>
  */
 export const makeAnew: RespondTo<JobWatched> = (s, job) => {
   if (isGivenUp(s.task, job, "QuotaExceeded")) return { ...deleteAndLook(s, job), notices: noticesOfDeletion(s) }
-  const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s, job)) })
+  const { status } = counting(s, job, { ...unchanged(s), status: step(s, startNews(s, job)) })
   return later({ ...unchanged(s), status: withGivenUp(status, job, "QuotaExceeded") }, 0)
 }
 
@@ -243,7 +240,7 @@ export const showStarting: RespondTo<JobWatched> = (s, job) => {
   const news = startNews(s, job)
   const told = underWay(s, news)
   return later(
-    sameNews(s, news) && isCounted(task, job) && !isGivenUp(task, job, "LaunchFailed") ? told : launched(s, job, told),
+    sameNews(s, news) && isCounted(task, job) && !isGivenUp(task, job, "LaunchFailed") ? told : counting(s, job, told),
     left > 0 ? Math.min(left, again) : again
   )
 }
@@ -271,7 +268,7 @@ const launchIn = (s: Seen, epoch: number, before: ReadonlyArray<Action> = []): R
     : jobMade(s)
   const response = underWay(s, news, [...before, Action.CreateJob({ epoch })])
   if (isFresh(s) && launchesOf(s) === 0) return later({ ...response, status: s.task.status }, quietMillis)
-  return later({ ...response, status: launchedAs(s, ourJob(s), response.status) }, s.policy.startupTimeoutSeconds * 1000)
+  return later({ ...response, status: withLaunch(response.status, s, ourJob(s)) }, s.policy.startupTimeoutSeconds * 1000)
 }
 
 export const launch: Respond = (s) => launchIn(s, epochOf(s.holder))
