@@ -664,7 +664,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a drain that somebody ended is told as one that holds",
     file: "src/cli/cluster/draining.ts",
-    from: "Equal.equals(drainedSince(annotations), since)",
+    from: "Equal.equals(drainAskedAt(annotations), since)",
     to: "Equal.equals(since, since)",
     test: "cli/cluster/draining.test.ts"
   },
@@ -685,8 +685,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a drain is answered while a Job is on its way",
     file: "src/core/scheduling/draining.ts",
-    from: "launching ? annotations :",
-    to: "launching && since === \"\" ? annotations :",
+    from: "mayLaunch ? annotations :",
+    to: "mayLaunch && since === \"\" ? annotations :",
     test: "core/scheduling/draining.test.ts"
   },
   {

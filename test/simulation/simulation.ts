@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import { taskLabels } from "../../src/core/manifest/labels.ts"
 import type { ResolvedConfig } from "../../src/core/resolve/resolve.ts"
-import { drained, drainedSince, isAnswered, undrained } from "../../src/core/scheduling/draining.ts"
+import { askedToDrain, drainAskedAt, isAnswered, notAskedToDrain } from "../../src/core/scheduling/draining.ts"
 import { isOver } from "../../src/core/task/status.ts"
 import type { TaskPolicy } from "../../src/core/task/task-policy.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
@@ -176,7 +176,7 @@ export class Simulation {
     controller.loseLead(forMillis)
   }
   get isDrained(): boolean {
-    return Option.isSome(drainedSince(this.#asked))
+    return Option.isSome(drainAskedAt(this.#asked))
   }
   /** Renews the lead, and notes when the last of the controllers that run has answered a drain. */
   renew(): void {
@@ -233,11 +233,11 @@ export class Simulation {
     }
   }
   drain(): void {
-    this.#asked = drained(this.#asked, this.server.time)
+    this.#asked = askedToDrain(this.#asked, this.server.time)
     this.renew()
   }
   endDrain(): void {
-    this.#asked = undrained(this.#asked)
+    this.#asked = notAskedToDrain(this.#asked)
     this.drainedAt = undefined
     this.renew()
   }

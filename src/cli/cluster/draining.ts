@@ -5,7 +5,7 @@ import { Array, Clock, Duration, Effect, Equal, Option, Schedule, Schema, Stream
 import { leaderLeaseName } from "../../core/manifest/controller-names.ts"
 import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
 import { isEngineOver } from "../../core/reconcile/pod-trouble.ts"
-import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../../core/scheduling/draining.ts"
+import { askedToDrain, drainAskedAt, formerLeadMillis, isAnswered, notAskedToDrain } from "../../core/scheduling/draining.ts"
 import { jobSeen, podSeen } from "../../core/task/seen.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
@@ -87,7 +87,7 @@ const unlessOverruled = Effect.fnUntraced(function*(installation: Installation, 
     Effect.map(annotationsOf),
     Effect.catchTag("NotFound", () => Effect.succeed({}))
   )
-  if (Equal.equals(drainedSince(annotations), since)) return annotations
+  if (Equal.equals(drainAskedAt(annotations), since)) return annotations
   return yield* new Failed({
     message: Option.isSome(since)
       ? `Somebody has ended this drain of ${shown(installation)}, so tasks may have started since; find out why, and drain it again.`
@@ -235,10 +235,10 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
   yield* running(namespace) // who may not see what runs is told before anything is marked
   const now = yield* currentInstant
   const toEnd = `To end this: agent-job drain --undo${there} --name ${installation.name} --controller-namespace ${installation.namespace}`
-  const lease = yield* mark(installation, (annotations) => drained(annotations, now)).pipe(
+  const lease = yield* mark(installation, (annotations) => askedToDrain(annotations, now)).pipe(
     leaving(`${shown(installation)} may be drained by now. ${toEnd}`)
   )
-  const asked = drainedSince(annotationsOf(lease))
+  const asked = drainAskedAt(annotationsOf(lease))
   yield* awaitAnswer(installation, asked).pipe(
     leaving(`${shown(installation)} is asked to drain, but no controller has answered yet, so more may start. ${toEnd}`)
   )
@@ -261,7 +261,7 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
 /** Ends the drain. `given`: the namespace of the tasks, if it was typed. */
 export const undo = Effect.fn("undoDrain")(function*(installation: Installation, given: Option.Option<string>) {
   if (Option.isSome(given)) yield* checkGiven(installation, given.value)
-  yield* mark(installation, undrained)
+  yield* mark(installation, notAskedToDrain)
   yield* awaitAnswer(installation, Option.none())
   return {
     document: { installation, drained: false },

@@ -4,7 +4,7 @@
 import { Deferred, Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { leaderLeaseName } from "../../core/manifest/controller-names.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
-import { answered, drainedSince, formerLeadMillis } from "../../core/scheduling/draining.ts"
+import { answered, drainAskedAt, formerLeadMillis } from "../../core/scheduling/draining.ts"
 import { isProven } from "../../core/scheduling/isolation.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { discover } from "../../kubernetes/credentials.ts"
@@ -71,7 +71,7 @@ export const takeOver = (
 export const answerAnnotations = ({ annotationsSeen, attention, current, drained, world }: AnswerParts) =>
   Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>, formerAtWork: boolean) {
     yield* Ref.set(annotationsSeen, annotations)
-    const since = drainedSince(annotations)
+    const since = drainAskedAt(annotations)
     const isDrained = Option.isSome(since)
     if (world.turns.setDrained(isDrained)) {
       yield* SubscriptionRef.set(drained, isDrained)

@@ -5,18 +5,21 @@ import { Option, Record } from "effect"
 import { Turn } from "../task/observed.ts"
 
 /** The request: the time since when nothing new is to start, in RFC 3339. */
-const asked = "scalr.io/drain"
+const request = "scalr.io/drain"
 /** The answer: the same time, once the controller obeys the request. */
-const kept = "scalr.io/drained"
+const answer = "scalr.io/drained"
 
 export type Annotations = Readonly<Record<string, string>>
 
-export const drainedSince = (annotations: Annotations): Option.Option<string> => Option.fromUndefinedOr(annotations[asked])
+export const drainAskedAt = (annotations: Annotations): Option.Option<string> => Option.fromUndefinedOr(annotations[request])
 
 /** Returns the annotations with the request. An earlier request keeps its time. */
-export const drained = (annotations: Annotations, now: string): Annotations => ({ ...annotations, [asked]: annotations[asked] ?? now })
+export const askedToDrain = (annotations: Annotations, now: string): Annotations => ({
+  ...annotations,
+  [request]: annotations[request] ?? now
+})
 
-export const undrained = (annotations: Annotations): Annotations => Record.remove(annotations, asked)
+export const notAskedToDrain = (annotations: Annotations): Annotations => Record.remove(annotations, request)
 
 /**
  * How long a former leader that did not give the lead back may still make a Job: its passes end within 20 s of the end of its lead, and
@@ -27,13 +30,13 @@ export const formerLeadMillis = 60_000
 /**
  * Returns the annotations with the controller's answer. A drain is not answered while a Job that was decided on earlier may still be made.
  */
-export const answered = (annotations: Annotations, launching: boolean): Annotations => {
-  const since = annotations[asked]
-  if (since === undefined) return Record.remove(annotations, kept)
-  return launching ? annotations : { ...annotations, [kept]: since }
+export const answered = (annotations: Annotations, mayLaunch: boolean): Annotations => {
+  const since = annotations[request]
+  if (since === undefined) return Record.remove(annotations, answer)
+  return mayLaunch ? annotations : { ...annotations, [answer]: since }
 }
 
-export const isAnswered = (annotations: Annotations): boolean => annotations[asked] === annotations[kept]
+export const isAnswered = (annotations: Annotations): boolean => annotations[request] === annotations[answer]
 
 /** The turn of every task that has not begun, while the cluster is drained. */
 export const heldBack: Turn = Turn.Waiting({ position: 1, why: { reason: "Draining" } })

@@ -3,7 +3,7 @@ import { expect, layer } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { join } from "node:path"
 import { annotationsOf, leaderLease } from "../../../src/cli/cluster/leader-lease.ts"
-import { drainedSince } from "../../../src/core/scheduling/draining.ts"
+import { drainAskedAt } from "../../../src/core/scheduling/draining.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { configMaps, jobs } from "../../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
@@ -138,7 +138,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
         error:
           `error: There is no namespace nowhere, so no task of agent-job in ${namespace} runs there; give --name and --controller-namespace of the installation that is meant.\n`
       })
-      expect(drainedSince(annotationsOf(yield* leaderLease({ name: "agent-job", namespace })))).toEqual(Option.none())
+      expect(drainAskedAt(annotationsOf(yield* leaderLease({ name: "agent-job", namespace })))).toEqual(Option.none())
       expect(yield* run([...here, "--undo"], environment)).toMatchObject({ code: 0 })
     }).pipe(Effect.scoped))
 
