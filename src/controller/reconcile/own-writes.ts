@@ -1,12 +1,6 @@
 // What our own writes tell of the cache: it is behind as long as it has the version of a task that one of them replaced.
 // A second conflict at the same version means that too, since nothing new was seen in between.
 // Used by controller/reconcile/reconcile.
-import { Duration } from "effect"
-
-/** The delay after another writer was faster; the event of its write usually comes before the delay is over. */
-const afterConflict = Duration.millis(200)
-/** The delay after a second conflict at the same version: a cache is behind, and may stay so for minutes. */
-export const whileBehind = Duration.seconds(5)
 
 export interface OwnWrites {
   /** Records that a write replaced this version of the task. */
@@ -14,10 +8,10 @@ export interface OwnWrites {
   /** Reports whether this version, which the cache has, is the one that the last write replaced: then the event of that is on its way. */
   readonly isBehind: (key: string, version: string) => boolean
   /**
-   * Records that a write met a conflict at this version of the task, or that a cache was found to be behind. Returns the delay until the next
-   * try.
+   * Records that a write met a conflict at this version of the task, or that a cache was found to be behind. Reports whether that was so at
+   * this version before: then the cache is behind, and may stay so for minutes.
    */
-  readonly metConflict: (key: string, version: string) => Duration.Duration
+  readonly metConflict: (key: string, version: string) => boolean
   readonly forget: (key: string) => void
 }
 
@@ -34,7 +28,7 @@ export const makeOwnWrites = (): OwnWrites => {
     metConflict: (key, version) => {
       const isAgain = conflicted.get(key) === version
       conflicted.set(key, version)
-      return isAgain ? whileBehind : afterConflict
+      return isAgain
     },
     forget: (key) => {
       replaced.delete(key)

@@ -21,9 +21,9 @@ import type { Behind } from "./behind.ts"
 import { Executor, type JobMade, type Pass } from "./execute.ts"
 import { sharedSources } from "./flux-sources.ts"
 import { type Answers, noAnswers, observe } from "./observe.ts"
-import { makeOwnWrites, whileBehind } from "./own-writes.ts"
+import { makeOwnWrites } from "./own-writes.ts"
 import type { Unsure, WriteRefused } from "./refusals.ts"
-import { lasting, makeStandstills } from "./standstills.ts"
+import { type Lasting, lasting, makeStandstills } from "./standstills.ts"
 import { makeTaskTimes } from "./task-times.ts"
 import { sharedWarnings } from "./warnings.ts"
 
@@ -41,6 +41,12 @@ export class Reconciler extends Context.Service<Reconciler, {
  * no event tells us.
  */
 const afterLoss = Duration.seconds(1)
+
+/** The delay after another writer was faster; the event of its write usually comes before the delay is over. */
+const afterConflict = Duration.millis(200)
+
+/** The delay while a cache is behind. */
+const whileBehind = Duration.seconds(5)
 
 /** The delay until a pool that did not hear why a task waits is told again. */
 const untilHeard = Duration.seconds(30)
@@ -188,6 +194,17 @@ const make = Effect.fnUntraced(function*(world: World) {
     }
   )
 
+  /** Says what keeps the passes over a task from their end, if that is news. */
+  const tellStandstill = (task: AgentTask, error: Lasting, pass: Pass) =>
+    Effect.flatMap(
+      monotonicMillis,
+      (at) =>
+        Option.match(standstills.notice(task, error, at, world.overMillis({ task }, world.ledMillis(at))), {
+          onNone: () => Effect.void,
+          onSome: (notice) => executor.say(task, notice, pass)
+        })
+    )
+
   return Reconciler.of({
     reconcile: Effect.fn("Reconciler.reconcile")(function*(key) {
       const task = world.cache.task(key)
@@ -206,22 +223,12 @@ const make = Effect.fnUntraced(function*(world: World) {
       const pass: Pass = { config: yield* configuration.current, now: yield* currentInstant }
       return yield* once(task.value, pass).pipe(
         Effect.tap(() => Effect.sync(() => standstills.over(key))),
-        Effect.tapErrorTag(
-          lasting,
-          (error) =>
-            Effect.flatMap(monotonicMillis, (now) => {
-              const overMillis = world.overMillis({ task: task.value }, world.ledMillis(now))
-              return Option.match(standstills.notice(task.value, error, now, overMillis), {
-                onNone: () => Effect.void,
-                onSome: (notice) => executor.say(task.value, notice, pass)
-              })
-            })
-        ),
+        Effect.tapErrorTag(lasting, (error) => tellStandstill(task.value, error, pass)),
         Effect.catchTag(["AlreadyExists", "Behind", "Conflict"], ({ message }) =>
           Effect.suspend(() => {
-            const pause = ownWrites.metConflict(key, resourceVersion)
+            if (!ownWrites.metConflict(key, resourceVersion)) return Effect.succeedSome(afterConflict)
             const told = Effect.logInfo("the cache is behind; the task is looked at again until it has caught up", message)
-            return Effect.as(pause === whileBehind ? told : Effect.void, Option.some(pause))
+            return Effect.as(told, Option.some(whileBehind))
           })),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),

@@ -16,7 +16,7 @@ import type { PoolError } from "../pool/pool.ts"
 const untold = ["PoolRefused", "PoolTokenUnreadable", "PoolUnreachable"] as const
 /** What later passes meet too. Where there is a decision to be made in spite of an answer to a read or a write, that is a refusal. */
 export const lasting = ["Forbidden", "Invalid", "Malformed", "Rejected", "PoolChanged", "PoolMissing", ...untold] as const
-type Lasting = Forbidden | Invalid | Malformed | Rejected | ReportError
+export type Lasting = Forbidden | Invalid | Malformed | Rejected | ReportError
 
 const isUntold = (error: Lasting): error is PoolError => untold.some((tag) => tag === error._tag)
 
@@ -41,15 +41,15 @@ export const makeStandstills = () => {
     /**
      * Returns the notice of what keeps the passes over the task from their end, if it is news. Its status may be what cannot be written. That
      * its pool does not hear how it ended is told of a task that somebody has deleted, which stays for that, a minute after its end: a pool may
-     * be away for moments. `now` is in monotonic milliseconds.
+     * be away for moments. `at` is in monotonic milliseconds.
      */
-    notice: ({ metadata }: AgentTask, error: Lasting, now: number, overMillis: number): Option.Option<Notice> => {
+    notice: ({ metadata }: AgentTask, error: Lasting, at: number, overMillis: number): Option.Option<Notice> => {
       if (isUntold(error) && (metadata.deletionTimestamp === undefined || !isLongOver(overMillis))) return Option.none()
       const { message, reason, what } = newsOf(error)
       const key = keyOf(metadata)
       const before = said.get(key)
-      if (before?.what === what && now - before.at < sayAgainMillis) return Option.none()
-      said.set(key, { what, at: now })
+      if (before?.what === what && at - before.at < sayAgainMillis) return Option.none()
+      said.set(key, { what, at })
       return Option.some(
         Notice.Emit({ type: "Warning", reason, message: `${message} Until then, the controller does nothing for this task.` })
       )
