@@ -96,8 +96,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
 
   const createJob = Effect.fnUntraced(function*(task: AgentTask, config: ResolvedConfig, epoch: number) {
     const wanted = job(isJobOfStored(task.spec) ? yield* asStored(task) : task, config, epoch)
-    const place = { name: wanted.metadata?.name ?? "", namespace: task.metadata.namespace }
-    return yield* makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }).pipe(
+    return yield* makeOwned(jobs, task, wanted).pipe(
       Effect.map(({ metadata: { name, uid } }) => Option.map(Uid.makeOption(uid), (uid) => ({ name, uid }))),
       Effect.mapError(orUnsure)
     )

@@ -34,22 +34,23 @@ const neverTheWinner: V1PodFailurePolicyRule = {
 }
 
 /** Returns the Job of a task. `epoch` is how often the workspace's Lease changed hands, and 0 for plans. */
-export const job = (task: AgentTask, config: ResolvedConfig, epoch: number): V1Job => ({
-  apiVersion: "batch/v1",
-  kind: "Job",
-  metadata: {
-    name: jobName(config.policy.basename, task.metadata.name),
-    namespace: task.metadata.namespace,
-    labels: taskLabels(task, config, { ...config.objectLabels, ...config.task.jobLabels }),
-    annotations: { ...config.objectAnnotations, ...config.task.jobAnnotations, [configHashAnnotation]: config.policy.configHash },
-    ownerReferences: [{ ...ownerReference(task), controller: true, blockOwnerDeletion: true }]
-  },
-  spec: {
-    activeDeadlineSeconds: activeDeadlineSeconds(task, config),
-    backoffLimit: config.task.backoffLimit, // this repeats launches only: a second Pod does not get the claim
-    podFailurePolicy: { rules: [neverTheWinner, ...config.task.failureRules] },
-    podReplacementPolicy: "Failed", // a second Pod starts only when the first has certainly ended
-    ttlSecondsAfterFinished: config.task.ttlSecondsAfterFinished,
-    template: pod(task, config, epoch)
-  }
-})
+export const job = (task: AgentTask, config: ResolvedConfig, epoch: number) =>
+  ({
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: {
+      name: jobName(config.policy.basename, task.metadata.name),
+      namespace: task.metadata.namespace,
+      labels: taskLabels(task, config, { ...config.objectLabels, ...config.task.jobLabels }),
+      annotations: { ...config.objectAnnotations, ...config.task.jobAnnotations, [configHashAnnotation]: config.policy.configHash },
+      ownerReferences: [{ ...ownerReference(task), controller: true, blockOwnerDeletion: true }]
+    },
+    spec: {
+      activeDeadlineSeconds: activeDeadlineSeconds(task, config),
+      backoffLimit: config.task.backoffLimit, // this repeats launches only: a second Pod does not get the claim
+      podFailurePolicy: { rules: [neverTheWinner, ...config.task.failureRules] },
+      podReplacementPolicy: "Failed", // a second Pod starts only when the first has certainly ended
+      ttlSecondsAfterFinished: config.task.ttlSecondsAfterFinished,
+      template: pod(task, config, epoch)
+    }
+  }) satisfies V1Job
