@@ -30,7 +30,7 @@ export interface TaskPlace {
 const tasks = decoding(agentTasks, AgentTask)
 
 /** An object that was not made for this assignment has the derived name already. It is never adopted, nor given the token. */
-class Strangers extends Data.TaggedError("Strangers")<{ readonly object: string; readonly is: string }> {
+class NameTaken extends Data.TaggedError("NameTaken")<{ readonly object: string; readonly is: string }> {
   override get message() {
     return `${this.object} is there already and ${this.is}, so nothing was run; delete it, and start the run anew.`
   }
@@ -48,7 +48,7 @@ const persist = Effect.fnUntraced(function*({ namespace, url }: TaskPlace, assig
         Effect.flatMap(kubernetes.get(tasks, { name, namespace }), (task) =>
           carriesOut(task.spec, assignment)
             ? Effect.succeed(task)
-            : new Strangers({ object: `AgentTask ${name}`, is: "does something else" }))
+            : new NameTaken({ object: `AgentTask ${name}`, is: "does something else" }))
     )
   )
 })
@@ -62,7 +62,7 @@ const keepToken = Effect.fnUntraced(function*(task: AgentTask, token: string) {
   const { namespace, uid } = task.metadata
   const place = { name: tokenSecretName(task.metadata.name), namespace }
   const data = { token: Buffer.from(token).toString("base64") }
-  const stranger = new Strangers({ object: `Secret ${place.name}`, is: "not of its task" })
+  const stranger = new NameTaken({ object: `Secret ${place.name}`, is: "not of its task" })
   const renewed = kubernetes.patch(secrets, place, [
     { op: "test", path: "/metadata/ownerReferences/0/uid", value: uid },
     { op: "add", path: "/data", value: data }
@@ -97,11 +97,11 @@ const accept = Effect.fn("Assignment.accept")(function*(where: TaskPlace, assign
   }
   const pool = yield* Pool
   const kept = Effect.tap(persist(where, assignment), (task) => keepToken(task, taskToken))
-  const task = yield* Effect.tapError(kept, (error) => error._tag === "Strangers" ? Effect.void : tellWhy(id, error.message))
+  const task = yield* Effect.tapError(kept, (error) => error._tag === "NameTaken" ? Effect.void : tellWhy(id, error.message))
   // A pool that offers a stage forgets why it waits, whether the acknowledgement arrives or not.
   yield* Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(where, task)) // it is refused when another agent was faster or the state is in doubt; the worker of this task hears the same and ends the task
   if (isOver(task.status.phase)) yield* remind(id, task)
-}, (accepted, _, { id }) => Effect.catchTag(accepted, "Strangers", ({ message }) => refuse(id, "NameTaken", message)))
+}, (accepted, _, { id }) => Effect.catchTag(accepted, "NameTaken", ({ message }) => refuse(id, "NameTaken", message)))
 
 /** How many offers that are not understood are remembered, so that each is logged once. Later ones are not logged. */
 const mostNotUnderstood = 100

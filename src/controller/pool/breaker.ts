@@ -4,10 +4,10 @@
 
 export interface Breaker {
   /**
-   * Returns 0 to a caller that may ask and then calls `answered` or `silent`, and to any other the milliseconds after which to come again.
-   * `at` is in monotonic milliseconds.
+   * Lets one caller ask: returns 0 to it, which then calls `answered` or `silent`, and to any other the milliseconds after which to come
+   * again. `at` is in monotonic milliseconds.
    */
-  readonly waitMillis: (at: number) => number
+  readonly tryToAsk: (at: number) => number
   readonly answered: () => void
   readonly silent: (at: number) => void
 }
@@ -25,7 +25,7 @@ export const makeBreaker = ({ askMillis, restMillis }: Times): Breaker => {
   let rests: { readonly until: number } | undefined
   let asked: { readonly at: number } | undefined
   return {
-    waitMillis: (at) => {
+    tryToAsk: (at) => {
       if (rests === undefined) return 0
       if (at < rests.until) return rests.until - at
       const askedFor = asked === undefined ? Infinity : at - asked.at

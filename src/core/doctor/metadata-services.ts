@@ -1,6 +1,6 @@
 // Judges whether tasks reach the metadata services of clouds, which give a node's own credentials to any caller.
 // Invariant: no answer is not enough: a policy that the values know has to close them, and the network has to hold to it.
-// Used by core/doctor/network.
+// Used by core/doctor/network; cli/doctor/doctor-network asks its `metadataTargets`.
 import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { closedMetadata, metadataAddresses } from "../network/network-addresses.ts"
 import { policyName } from "../network/network-policy.ts"

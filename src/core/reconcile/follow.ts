@@ -1,6 +1,6 @@
 // Tasks that follow their source: when such a task makes its next attempt, when that plan is applied, and what the task says of them.
 // Invariant: attempts are made one after another. Each takes the newest artifact when its Job is made.
-// Used by core/reconcile/plan, whose other rows do not know that a task is an attempt; controller/reconcile/ask and cli/cluster/tasks use `follows`.
+// Used by core/reconcile/plan, whose other rows do not know that a task is an attempt; controller/reconcile/ask and cli/cluster/tasks use `follows`, controller/reconcile/flux-sources `answerMillis`.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { Artifact, FluxSource } from "../../schema/task/source.ts"
@@ -42,13 +42,13 @@ const lookMillis = 30_000 - answerMillis
 export const follows = (task: AgentTask): boolean => isOver(task.status.phase) && isFollower(task) && !isRevoked(task)
 
 /** What the next attempt, or the apply of the newest one, can be made from. */
-interface Offer {
+interface Origin {
   readonly artifact: Artifact
   readonly fluxSource: FluxSource
 }
 
 /** Returns what the source of a task that follows it has at present, or none while it is not ready. */
-const offered = ({ source, task }: Seen): Option.Option<Offer> => {
+const offered = ({ source, task }: Seen): Option.Option<Origin> => {
   const { fluxSource } = task.spec.source
   return fluxSource !== undefined && follows(task) && source._tag === "Ready"
     ? Option.some({ artifact: source.artifact, fluxSource })
@@ -56,7 +56,7 @@ const offered = ({ source, task }: Seen): Option.Option<Offer> => {
 }
 
 /** Returns what the next attempt can be made from, or none while the newest one or its apply is under way, or left its state in doubt. */
-const offeredAnew = (s: Seen): Option.Option<Offer> =>
+const offeredAnew = (s: Seen): Option.Option<Origin> =>
   Option.filter(offered(s), () => Option.isNone(unfinished(s)) && Option.isNone(inDoubt(s)))
 
 /** Reports whether the newest plan is called off or gone, which only a person deletes, or is not of what its source has now. */
@@ -87,7 +87,7 @@ export const when = {
   cancelled: (s) => Option.filter(unfinished(s), () => s.task.spec.cancel === true)
 } satisfies Readonly<Record<string, When<unknown>>>
 
-const makeNext = (s: Seen, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Offer, again: number) => {
+const makeNext = (s: Seen, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Origin, again: number) => {
   const { metadata: { name }, spec: { cancel: _cancel, ...spec }, status } = s.task // each attempt is cancelled by itself
   const attempt = nextAttempt(s.task)
   const next = attemptName(name, attempt)
@@ -97,12 +97,12 @@ const makeNext = (s: Seen, { artifact, fluxSource: { onChange: _onChange, ...flu
   }
 }
 
-export const makeAttempt: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 0)
+export const makeAttempt: RespondTo<Origin> = (s, offer) => makeNext(s, offer, 0)
 
 /** Makes the newest attempt again, at the same artifact: a newer artifact makes a new attempt instead. */
-export const planAgain: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 1 + (s.task.status.latest?.again ?? 0))
+export const planAgain: RespondTo<Origin> = (s, offer) => makeNext(s, offer, 1 + (s.task.status.latest?.again ?? 0))
 
-export const applyPlan: RespondTo<Wanted & Pick<Offer, "artifact">> = (s, { artifact, plan, spec }) => {
+export const applyPlan: RespondTo<Wanted & Pick<Origin, "artifact">> = (s, { artifact, plan, spec }) => {
   const { status } = s.task
   const apply = applyName(plan.metadata.name)
   const latest = status.latest ?? { attempt: plan.spec.attempt ?? 1, name: plan.metadata.name, sha256: artifact.sha256 }

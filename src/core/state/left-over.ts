@@ -1,6 +1,6 @@
 // Compares a stage's journal and plan with the stored state: what it made that the state lacks, and what it began or may have begun.
 // Invariant: whatever the journal says was made is in the state with its id, or was destroyed again, or is named here.
-// Used by server/run/left-overs and server/run/stage-ends for every stage that did not succeed, and by worker/stage/settlement for its message; core/reconcile/newest-attempt uses `endedInOrder`.
+// Used by server/run/left-overs and server/run/stage-ends for every stage that did not succeed, and by worker/stage/settlement for its message; core/state/end-in-doubt and worker/stage/stage use `endedInOrder`.
 import { type Effected, type JournalEntry, type LeftOver, namedLimit } from "../../schema/api/effects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import { hasObject, hasTainted, type StateObjects } from "./state-objects.ts"
