@@ -63,7 +63,7 @@ const claim = (api: Api, namespace: string, name: string, pod: Pick<Seen["metada
       )
   )
 const finish = (api: Api, namespace: string, name: string) =>
-  writeStatus(api, namespace, name, ({ metadata, status }) => finished(status, result(), metadata.generation, false))
+  writeStatus(api, namespace, name, ({ metadata, status }) => finished(status, result(), metadata.generation))
 
 /** Returns what a kubelet writes about a Pod whose containers are all in the same state. */
 const podStatus = (phase: string, state: object, ready: boolean) => {

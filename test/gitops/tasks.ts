@@ -22,7 +22,7 @@ const claim: Step = (status) => claimed(status, { podUid: Uid.make("pod-uid"), n
 const lose: Step = (status) =>
   advance(status, { phase: "Running", reason: "NodeUnreachable", message: "Its node does not answer.", generation: 1, now, stalled: true })
 const finish = (result: Omit<StageResult, "message" | "finishedAt">): Step => (status) =>
-  finished(status, { ...result, message: "Done.", finishedAt: "2026-01-31T12:01:00Z" }, 1, false)
+  finished(status, { ...result, message: "Done.", finishedAt: "2026-01-31T12:01:00Z" }, 1)
 export const succeed = finish({ outcome: "succeeded", reason: "Completed", exitCode: 0 })
 
 const running = [waits("Starting", "JobCreated"), claim]

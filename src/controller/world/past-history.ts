@@ -2,7 +2,7 @@
 // Invariant: a workspace is counted again only when one of its tasks, or the limit, has changed; an event does not sort all tasks.
 // Used by controller/world/world.
 import { Array, Option, Order } from "effect"
-import { historyOf, mayExpire, mostFinished, place } from "../../core/reconcile/history.ts"
+import { ageKey, historyOf, mayExpire, mostFinished } from "../../core/reconcile/history.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import type { WorkspaceName } from "../../schema/names.ts"
 import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
@@ -26,7 +26,7 @@ interface Counted {
 }
 const none: Counted = { within: new Map(), past: new Map() }
 
-const orderOf = (task: AgentTask): string => `${place(task)} ${task.metadata.uid}`
+const orderOf = (task: AgentTask): string => `${ageKey(task)} ${task.metadata.uid}`
 
 const byOrder = (tasks: ReadonlyArray<AgentTask>): ReadonlyMap<string, Entry> =>
   new Map(tasks.map((task) => [orderOf(task), { order: orderOf(task), key: keyOf(task.metadata) }]))

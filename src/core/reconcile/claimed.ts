@@ -26,7 +26,7 @@ import { jobGoesOn, unreadyPatienceMillis } from "./situation.ts"
 
 export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
   const { metadata, status } = s.task
-  return { ...unchanged(s), status: finished(status, result, metadata.generation, false) }
+  return { ...unchanged(s), status: finished(status, result, metadata.generation) }
 }
 
 /** Returns the end that the status says of a stage under way: its Job is deleted for it, and Pods that were deleted say less. */

@@ -17,7 +17,7 @@ export const mostFinished = { plans: 1_000, applies: 2_000 }
  * Returns a key that sorts tasks by age, and those of one moment by name. It has the API server's time: an end is by the clock of its node,
  * which may be ahead and fill the history with tasks that are long past.
  */
-export const place = ({ metadata: { creationTimestamp, name } }: AgentTask): string => `${creationTimestamp} ${name}`
+export const ageKey = ({ metadata: { creationTimestamp, name } }: AgentTask): string => `${creationTimestamp} ${name}`
 
 /** Reports whether the task may be deleted: it is over, nothing waits for its result, and nothing would make it again. */
 export const mayExpire = (task: AgentTask): boolean =>
@@ -54,5 +54,5 @@ const madeHere = (tasks: ReadonlyArray<AgentTask>): (task: AgentTask) => boolean
 export const historyOf = (tasks: ReadonlyArray<AgentTask>): ReadonlyArray<AgentTask> => {
   const newest = newestAttempts(tasks)
   return tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) => !newest.has(nameIn(metadata.namespace, metadata.name)))
-    .sort((a, b) => place(b) < place(a) ? -1 : 1)
+    .sort((a, b) => ageKey(b) < ageKey(a) ? -1 : 1)
 }

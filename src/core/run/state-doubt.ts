@@ -5,14 +5,14 @@ import type { Stage } from "../../schema/task/agent-task.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 
 /** How a stage stands to the state of its workspace. */
-export interface Standing {
+export interface HoldOnState {
   /** Its lock on the state. `none`: never taken, or given back. `held`: still held. `broken`: taken from it by force. */
   readonly lock: "none" | "held" | "broken"
   /** Whether a state of it was refused and is kept as evidence on which no person has decided. */
   readonly refusedState: boolean
 }
 
-export interface StageEnd extends Standing {
+export interface StageEnd extends HoldOnState {
   readonly stage: Stage
   readonly result: Pick<ToldResult, "outcome" | "reason" | "message" | "statePushed">
   /** Whether its journal has what no later plan would find; see core/state/left-over. */

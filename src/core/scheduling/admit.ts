@@ -31,9 +31,9 @@ const byAge = ({ task: { metadata: a } }: Candidate, { task: { metadata: b } }: 
   compared(a.creationTimestamp, b.creationTimestamp) || compared(a.uid, b.uid)
 
 const goesLast = ({ refused, shutOut }: Candidate): boolean => refused || shutOut
-const byRefusal = (a: Candidate, b: Candidate): number => Number(goesLast(a)) - Number(goesLast(b))
+const byGoingLast = (a: Candidate, b: Candidate): number => Number(goesLast(a)) - Number(goesLast(b))
 /** Orders the tasks of one workspace. */
-const byRank = (a: Candidate, b: Candidate): number => Number(b.holds) - Number(a.holds) || byRefusal(a, b) || byAge(a, b)
+const byRank = (a: Candidate, b: Candidate): number => Number(b.holds) - Number(a.holds) || byGoingLast(a, b) || byAge(a, b)
 
 /**
  * Returns the queue in order: the first task of each workspace, then the second of each, and so on, counting those that have a slot. Among
@@ -46,7 +46,7 @@ const inTurn = (waiting: ReadonlyArray<Candidate>, running: ReadonlyMap<string, 
     const round = seen.get(workspace) ?? 0
     seen.set(workspace, round + 1)
     return { candidate, round }
-  }).sort((a, b) => byRefusal(a.candidate, b.candidate) || a.round - b.round || byAge(a.candidate, b.candidate)).map(
+  }).sort((a, b) => byGoingLast(a.candidate, b.candidate) || a.round - b.round || byAge(a.candidate, b.candidate)).map(
     ({ candidate }) => candidate
   )
 }

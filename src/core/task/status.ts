@@ -204,7 +204,12 @@ export const claimed = (
 export const phaseOf: Readonly<Record<StageResult["outcome"], Phase>> = { succeeded: "Succeeded", failed: "Failed", cancelled: "Cancelled" }
 
 /** Returns the status that ends a task with the worker's own result. `reported` says that the pool has confirmed it. */
-export const finished = (status: AgentTaskStatus, result: StageResult, generation: number, reported: boolean): AgentTaskStatus => ({
+export const finished = (
+  status: AgentTaskStatus,
+  result: StageResult,
+  generation: number,
+  { reported = false } = {}
+): AgentTaskStatus => ({
   ...advance(status, {
     phase: phaseOf[result.outcome],
     reason: result.reason,

@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql"
 import { planAgainAfterMillis } from "../../core/run/retries.ts"
 import { runEnd } from "../../core/run/run-end.ts"
 import { inWords, isFinal, RunEvent, wishes } from "../../core/run/run-machine.ts"
-import { doubtOf, rescueAdvice, type StageEnd, type Standing } from "../../core/run/state-doubt.ts"
+import { doubtOf, type HoldOnState, rescueAdvice, type StageEnd } from "../../core/run/state-doubt.ts"
 import { leftOverMessage } from "../../core/state/left-over-message.ts"
 import { needRescue } from "../../core/state/left-over.ts"
 import { sentence } from "../../core/text/sentence.ts"
@@ -101,7 +101,7 @@ const make = Effect.gen(function*() {
       ended: StageRow,
       { id, workspace, workspaceId }: Run,
       result: ToldResult,
-      standing: Standing & Pick<StageEnd, "confirmedElsewhere">
+      standing: HoldOnState & Pick<StageEnd, "confirmedElsewhere">
     ) {
       const { id: stageId, stage } = ended
       const unsaved = yield* leftOvers.store(ended, workspaceId, result)

@@ -3,7 +3,7 @@
 // Used by state-versions (who may write), stage-states, state-routes, stage-ends (release) and workspace-state-routes (by force).
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import type { Standing } from "../../core/run/state-doubt.ts"
+import type { HoldOnState } from "../../core/run/state-doubt.ts"
 import { harmless } from "../../core/text/sentence.ts"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, type WorkspaceName } from "../../schema/names.ts"
@@ -78,7 +78,7 @@ export class StateLocks extends Context.Service<StateLocks, {
   /** Returns the workspace if nobody has its lock; otherwise fails with 409 `locked`. Call it in the transaction that writes. */
   readonly heldByNobody: (workspaceId: string) => Effect.Effect<Workspace, StoreFailure>
   /** Returns how a stage stands to the state. Ask before `release`, which forgets the lock. */
-  readonly standing: (holder: string) => Effect.Effect<Standing, SqlError.SqlError>
+  readonly standing: (holder: string) => Effect.Effect<HoldOnState, SqlError.SqlError>
   /** Frees the lock that a stage held when it ended: its token is void, so nothing more of it can come. */
   readonly release: (holder: string) => Effect.Effect<void, SqlError.SqlError>
 }>()("agent-job/server/StateLocks") {

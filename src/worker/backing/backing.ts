@@ -11,7 +11,7 @@ import type { SendJournal } from "../engine/journal.ts"
 import type { Log, ShipLog } from "../engine/log-shipper.ts"
 import type { Settings } from "../settings.ts"
 import type { StageFailed } from "../stage-failed.ts"
-import type { Confirmed } from "../state/state-delivery.ts"
+import type { NothingUnsaved } from "../state/state-delivery.ts"
 import type { StageStopped } from "../task/stage-stopped.ts"
 import type { Segments } from "../volume/folder.ts"
 
@@ -70,7 +70,7 @@ export interface Backing {
    * when it is known never to have locked the state, `Elsewhere` when only the engine knows its state, and otherwise `Unwritten`. Fails when
    * its last state is not saved.
    */
-  readonly settleState: (place: Provisioned) => Effect.Effect<Confirmed, StageFailed, Log>
+  readonly settleState: (place: Provisioned) => Effect.Effect<NothingUnsaved, StageFailed, Log>
   /**
    * Called after `settleState`, once the server has to be told nothing more about what the engine made. Gives back the lock of the state,
    * if the engine gave it back and its last state is saved.

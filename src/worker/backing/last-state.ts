@@ -9,7 +9,7 @@ import { logWaiting } from "../engine/log-waiting.ts"
 import { stopwatch } from "../network/patience.ts"
 import { Settings } from "../settings.ts"
 import { StageFailed } from "../stage-failed.ts"
-import { type Confirmed, Refuge, StateDelivery, type Unsaved } from "../state/state-delivery.ts"
+import { type NothingUnsaved, Refuge, StateDelivery, type Unsaved } from "../state/state-delivery.ts"
 import { unsavedCopyFile } from "../state/unsaved-copy.ts"
 import { openFile, readFile } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
@@ -70,7 +70,7 @@ export const settlingLastState = Effect.gen(function*() {
     return { state: read.success, why: isTooLarge ? Option.some(tooLarge) : Option.none<string>() }
   })
 
-  return Effect.fnUntraced(function*(place: Provisioned): Effect.fn.Return<Confirmed, StageFailed, Log> {
+  return Effect.fnUntraced(function*(place: Provisioned): Effect.fn.Return<NothingUnsaved, StageFailed, Log> {
     const spent = yield* stopwatch
     const left: Only = { container: "runner", file: join(place.path, erroredState) }
     const { state, why } = yield* leftBy(place)

@@ -45,7 +45,7 @@ export const Refuge = Data.taggedEnum<Refuge>()
 
 export type Unsaved = Extract<SettledState, { readonly _tag: "Unsaved" }>
 /** What became of it if nothing is left to save. */
-export type Confirmed = Exclude<SettledState, Unsaved>
+export type NothingUnsaved = Exclude<SettledState, Unsaved>
 
 export class StateDelivery extends Context.Service<StateDelivery, {
   /** Makes each state that the server does not take go to the shared volume too, if the Pod has one. Called before any lock. */
@@ -97,7 +97,7 @@ const mayReplace = (onItsWay: Uint8Array, leftoverState: Uint8Array): boolean =>
   })
 
 /** Reports whether the state that the engine left in a file is sent, and not the one on its way, if there is one. */
-const isToBeSent = (leftoverState: Uint8Array, confirmed: Confirmed, onItsWay: Uint8Array | undefined): boolean =>
+const isToBeSent = (leftoverState: Uint8Array, confirmed: NothingUnsaved, onItsWay: Uint8Array | undefined): boolean =>
   !(confirmed._tag === "Saved" && confirmed.digest === sha256(leftoverState)) &&
   (onItsWay === undefined || mayReplace(onItsWay, leftoverState))
 
@@ -127,7 +127,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Apart from `inTurn`, so that an engine can read while a push waits. One read at a time, because each has a whole state in memory. */
   const reading = Semaphore.makeUnsafe(1)
   let held: Held | undefined
-  let confirmed: Confirmed = SettledState.Untouched()
+  let confirmed: NothingUnsaved = SettledState.Untouched()
   /** The state that the server has not confirmed. */
   let onItsWay: Uint8Array | undefined
   /** Why the worker's own volume did not take it, if so. */

@@ -44,7 +44,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
       }
       return
     }
-    yield* writeTaskStatus(claimedTaskKind, task, finished(status, result, metadata.generation, reported))
+    yield* writeTaskStatus(claimedTaskKind, task, finished(status, result, metadata.generation, { reported }))
   })
   yield* askAgain(attempt, {
     while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Malformed",

@@ -14,7 +14,7 @@ const of = (seed: Partial<typeof plainSeed>, name = "task"): AgentTask => {
 }
 const waits = of({})
 const runs = of({ life: "claimed" }) // since a minute before noon
-const ends = { ...runs, status: finished(runs.status, { ...success, finishedAt: noon }, 1, false) }
+const ends = { ...runs, status: finished(runs.status, { ...success, finishedAt: noon }, 1) }
 const strange: AgentTask = { ...runs, status: { ...runs.status, phase: "Archived", finishedAt: noon } }
 const denied: AgentTask = { ...waits, status: { phase: "Failed", reason: "Denied", finishedAt: noon } }
 

@@ -39,17 +39,17 @@ describe("advance", () => {
   })
   it("leaves a final status alone, but for the result of a worker that comes late", () => {
     const lost = { phase: "Failed", reason: "NodeLost", message: "gone" } as const
-    expect(finished(lost, success, 1, false)).toEqual({ ...lost, result: success })
+    expect(finished(lost, success, 1)).toEqual({ ...lost, result: success })
   })
   it("leaves a phase that only a newer version knows alone, but for the end", () => {
     const odd = { ...running, phase: "Moonlit" }
     expect(advance(odd, { phase: "Running", reason: "Stopping", message: "", generation: 1, now: noon })).toBe(odd)
-    expect(finished(odd, success, 1, false)).toMatchObject({ phase: "Succeeded", result: success })
+    expect(finished(odd, success, 1)).toMatchObject({ phase: "Succeeded", result: success })
   })
   it("writes conditions that only a newer version knows, and such fields of the others, back as they were", () => {
     const moonlit = { type: "Moonlit", status: "Waning", reason: "Moonrise", message: "", lastTransitionTime: before(60) }
     const odd = { ...running, conditions: [moonlit, ...(running.conditions ?? []).map((_) => ({ ..._, moons: 3 }))] }
-    const { conditions } = finished(odd, success, 1, false)
+    const { conditions } = finished(odd, success, 1)
     expect(conditions?.map((_) => _.type)).toEqual(["Ready", "Reconciling", "Stalled", "Moonlit"])
     expect(conditions).toMatchObject([{ status: "True", moons: 3 }, { moons: 3 }, { moons: 3 }, moonlit])
     const seen = acknowledged({ conditions: conditions ?? [] }, 2)
@@ -91,7 +91,7 @@ describe("claimed and finished", () => {
     [7500, "2h5m"],
     [-5, "0s"]
   ])("tell %i seconds as %s", (seconds, told) => {
-    const { duration } = finished({ ...running, startedAt: before(seconds) }, { ...success, finishedAt: noon }, 1, false)
+    const { duration } = finished({ ...running, startedAt: before(seconds) }, { ...success, finishedAt: noon }, 1)
     expect(duration).toBe(told)
   })
   it("show a task that needs a person to go on as Stalled, and no more as Reconciling", () => {
@@ -111,7 +111,7 @@ describe("claimed and finished", () => {
       "Running in Pod pod."
     ]))
   it("sum the changes up for people", () => {
-    expect(finished(running, { ...success, changes: { add: 2, change: 1, destroy: 0 } }, 1, false).changes).toBe("+2 ~1 -0")
+    expect(finished(running, { ...success, changes: { add: 2, change: 1, destroy: 0 } }, 1).changes).toBe("+2 ~1 -0")
   })
   it.each(
     [
@@ -120,7 +120,7 @@ describe("claimed and finished", () => {
       { outcome: "cancelled", phase: "Cancelled", ready: "False", stalled: "True" }
     ] as const
   )("end a $outcome stage as $phase, with its duration and the claim kept", ({ outcome, phase, ready, stalled }) => {
-    const status = finished(running, { ...success, outcome, finishedAt: noon }, 1, true)
+    const status = finished(running, { ...success, outcome, finishedAt: noon }, 1, { reported: true })
     expect(status).toMatchObject({ phase, claim, reportedAt: noon, finishedAt: noon, duration: "1m0s" })
     expect(status.conditions?.find((_) => _.type === "Ready")?.status).toBe(ready)
     expect(status.conditions?.find((_) => _.type === "Stalled")?.status).toBe(stalled)

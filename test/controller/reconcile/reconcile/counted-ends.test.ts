@@ -153,7 +153,7 @@ describe("the passes over a task", () => {
       })
       const reconcile = yield* reconcilerOf({ world, executor })
       yield* reconcile("tasks/task")
-      if (writtenByWorker) has(finished(task.status, success, 1, false), "2")
+      if (writtenByWorker) has(finished(task.status, success, 1), "2")
       else {
         world.setJob("tasks/agent-job-task", Option.none())
         world.setPod("tasks/pod", Option.none())
@@ -166,7 +166,7 @@ describe("the passes over a task", () => {
       const counted = yield* runsCounted("Succeeded")
       const world = make(policy)
       const { task } = worldOf({ ...plainSeed, stage: "destroy", life: "claimed" })
-      const over = { ...task, status: finished(task.status, success, 1, false) }
+      const over = { ...task, status: finished(task.status, success, 1) }
       const reconcile = yield* reconcilerOf({ world, executor: carriesOut() })
       for (const seen of [Option.some(task), Option.none(), Option.some(over)]) {
         world.setTask("tasks/task", seen)

@@ -102,7 +102,7 @@ forEachAccount({}, (it) => {
             mine.task,
             (now) => ({ ...now, phase: "Failed", reason: "ExitCode", result })
           ),
-          "a claim that is over at once": write(mine.worker, mine.task, () => finished(claimBy(mine), result, 1, false)),
+          "a claim that is over at once": write(mine.worker, mine.task, () => finished(claimBy(mine), result, 1)),
           "a claim in another phase": other({ phase: "Starting" }),
           "a claim with another reason": other({ reason: "Completed" }),
           "a claim that names another Job": other({ job: { name: "agent-job-victim" } }),
@@ -132,7 +132,7 @@ forEachAccount({}, (it) => {
         const mine = yield* begun("after")
         const rival = yield* begun("rival")
         yield* write(mine.worker, mine.task, () => claimBy(mine))
-        const done = (now: AgentTaskStatus) => finished(now, result, 1, false)
+        const done = (now: AgentTaskStatus) => finished(now, result, 1)
         const other = (change: object) => write(mine.worker, mine.task, (now) => ({ ...done(now), ...change }))
         const attempts = {
           "another task's Pod ends it": write(rival.worker, mine.task, done),
@@ -193,7 +193,7 @@ forEachAccount({}, (it) => {
         yield* write(
           waiting.worker,
           waiting.task,
-          (now) => finished(advance(now, { ...unsaved, generation: 1, now: at }), result, 1, false)
+          (now) => finished(advance(now, { ...unsaved, generation: 1, now: at }), result, 1)
         )
         expect(yield* refusal(say(unsaved))).toMatch(policy)
       }))
@@ -244,10 +244,10 @@ forEachAccount({}, (it) => {
         const ready = conditions.map((_) => _.type === "Ready" ? { ..._, status: "True" } : _) // what kubectl wait, Flux and Argo CD read
         const ends = [{ reason: "Completed" }, { message: "Fine." }, { conditions: ready }, { conditions: [] }, { finishedAt: at }]
         for (const end of ends) {
-          const refused = yield* refusal(write(late.worker, late.task, (now) => ({ ...finished(now, result, 1, false), ...end })))
+          const refused = yield* refusal(write(late.worker, late.task, (now) => ({ ...finished(now, result, 1), ...end })))
           expect([end, refused]).toEqual([end, expect.stringMatching(policy)])
         }
-        yield* write(late.worker, late.task, (now) => finished(now, result, 1, false))
+        yield* write(late.worker, late.task, (now) => finished(now, result, 1))
         expect((yield* admin.get(tasks, late.task.metadata)).status).toMatchObject({ reason: "NodeLost", result })
       }))
 
@@ -258,7 +258,7 @@ forEachAccount({}, (it) => {
         const claim = () => ({ ...claimBy(former), job: { name: "former-renamed" } })
         expect(yield* refusal(write(former.worker, former.task, claim))).toMatch(policy)
         yield* write(yield* Kubernetes, former.task, claim)
-        yield* write(former.worker, former.task, (now) => finished(now, result, 1, false))
+        yield* write(former.worker, former.task, (now) => finished(now, result, 1))
       }))
 
     it.effect("to a task whose Job has another name once the controller has written that", () =>
