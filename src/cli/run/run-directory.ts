@@ -143,7 +143,6 @@ const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, 
     yield* screen.line("")
     yield* screen.line(`${applySummary(run)}${stateSerial === null ? "" : ` The state is at serial ${stateSerial}.`}`, "good")
   }
-  if (run.status === "planned") yield* Effect.forEach(["", ...approvalHint(run)], (text) => screen.line(text))
   yield* below("Outputs", outputLines(outputs ?? []))
   yield* below("Next", nextSteps(run, directory))
 })
@@ -181,6 +180,7 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
     asSeen(run.id, run)
   )
   const report: Report = { run, ...(yield* Effect.onInterrupt(outputsOf(run, workspaceId), () => left)) }
+  if (run.status === "planned") yield* Effect.forEach(["", ...approvalHint(run)], (text) => screen.line(text))
   yield* write === undefined ? tell(report, request.directory) : print(report)
   switch (run.status) {
     case "planned": {

@@ -106,20 +106,23 @@ describe("a run", () => {
       expect((yield* person(url).view(runId(screen))).engine).toEqual(engine)
     }))
 
-  it.live("without a terminal stays planned, and says how to go on", () =>
-    Effect.gen(function*() {
-      const screen = toldScreen()
-      const { run, url } = yield* running(screen, request())
-      yield* run
-      const id = runId(screen)
-      const { planSha256, status } = yield* person(url).view(id)
-      expect(status).toBe("planned")
-      expect(screen.of("line").slice(-3)).toEqual([
-        `${id} waits for your decision and keeps its workspace until then:`,
-        `  agent-job approve ${id} --seal ${planSha256?.slice(0, 12)}   apply this very plan`,
-        `  agent-job discard ${id}                       change nothing`
-      ])
-    }))
+  it.live.each(["text", "json"] as const)(
+    "without a terminal stays planned, and says how to go on (%s)",
+    (output) =>
+      Effect.gen(function*() {
+        const screen = toldScreen()
+        const { run, url } = yield* running(screen, request({ output }))
+        yield* run
+        const id = runId(screen)
+        const { planSha256, status } = yield* person(url).view(id)
+        expect(status).toBe("planned")
+        expect(screen.of("line").slice(-3)).toEqual([
+          `${id} waits for your decision and keeps its workspace until then:`,
+          `  agent-job approve ${id} --seal ${planSha256?.slice(0, 12)}   apply this very plan`,
+          `  agent-job discard ${id}                       change nothing`
+        ])
+      })
+  )
 
   const moved: Play = { ...quickstart, plan: { ...quickstart.plan, result: { ...quickstart.plan.result, unusedBackend: "s3" } } }
   const why =
