@@ -158,7 +158,7 @@ describe("the program's end", () => {
       const { code, out } = yield* program.ended
       expect(code).toBe(6)
       expect(out).toContain("Interrupted, the state is saved.\n")
-      expect(out).toMatch(/run-\w+ is cancelled\.\n$/u)
+      expect(out).toMatch(/run-\w+ was cancelled\.\n$/u)
     }))
 
   it.live("is 6 also when Ctrl-C takes away the reader of what it says, such as tee", () =>

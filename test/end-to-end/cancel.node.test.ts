@@ -58,7 +58,7 @@ describe.concurrent("a cancel", () => {
     await command.says(`Cancelling ${id}; it ends once its state is safe. Ctrl-C again leaves it to the server.`)
     const { code, stdout } = await command.ended
     assert.strictEqual(code, 6)
-    assert.include(stdout, `${id} is cancelled.`)
+    assert.include(stdout, `${id} was cancelled.`)
     assertOneInterrupt(stdout)
     assert.include(await resourcesOf(scene.name), "terraform_data.first")
   })

@@ -15,7 +15,7 @@ import { agentTasks, decoding, type Kind } from "../../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"
 import { AgentTask } from "../../schema/task/agent-task.ts"
 import type { ClusterFlags } from "../flags/settings.ts"
-import { Failed, LogBrokenOff, NothingThere } from "../terminal/failure.ts"
+import { Cancelled, Failed, LogBrokenOff, NothingThere } from "../terminal/failure.ts"
 import { logText } from "../terminal/log-text.ts"
 import { Screen } from "../terminal/screen.ts"
 import { contextFlag } from "./cluster.ts"
@@ -162,20 +162,29 @@ const insteadOfLog = (at: ClusterFlags, { metadata: { name }, spec: { pool }, st
 const looksAfterLog = 10
 
 /**
- * Waits for the end of a task whose log has ended, and fails if the task goes on: the kubelet, or what is between, also ends the log of a
+ * Returns a task whose log has ended once it is over, and fails if it goes on: the kubelet, or what is between, also ends the log of a
  * container that runs, as after hours without a line.
  */
 const awaitEnd = Effect.fnUntraced(function*(at: ClusterFlags, name: string) {
-  const { status } = yield* decoded(at, name).pipe(
+  const task = yield* decoded(at, name).pipe(
     Effect.repeat({ until: ({ status }) => isOver(status.phase), schedule: Schedule.spaced(lookEvery), times: looksAfterLog })
   )
-  if (isOver(status.phase)) return
+  if (isOver(task.status.phase)) return task
   return yield* new LogBrokenOff({
     message:
-      `The log of AgentTask ${name} broke off, and the task is still ${status.phase}; follow it anew with: agent-job logs -f ${name}${
+      `The log of AgentTask ${name} broke off, and the task is still ${task.status.phase}; follow it anew with: agent-job logs -f ${name}${
         flagsOf(at)
       }`
   })
+})
+
+/** Says how a task did not succeed; who followed it fails with that. */
+const sayBadEnd = Effect.fnUntraced(function*(task: AgentTask, follow: boolean) {
+  const { metadata: { name }, status: { phase } } = task
+  if (phase !== "Failed" && phase !== "Cancelled") return
+  const message = `AgentTask ${name} ended as ${phaseAndWhy(task)}`
+  if (follow) return yield* phase === "Failed" ? new Failed({ message }) : new Cancelled({ message })
+  yield* (yield* Screen).line(message)
 })
 
 /** Prints the log of the worker's container. `follow` waits for it to begin and stays until it ends. */
@@ -186,7 +195,7 @@ export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, 
   const task = yield* withLog(at, name, follow)
   const { pod } = task.status
   if (pod === undefined || task.status.claim === undefined) {
-    return yield* new Failed({
+    return yield* new (follow && task.status.phase === "Cancelled" ? Cancelled : Failed)({
       message: `AgentTask ${name} has no log, since nothing ran for it (${
         phaseAndWhy(task)
       }); see kubectl -n ${namespace} describe atask ${name}.`
@@ -210,5 +219,6 @@ export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, 
       ))
   )
   yield* screen.text(text.rest())
-  if (follow) yield* Effect.catchTag(awaitEnd(at, name), "NothingThere", () => Effect.void) // it is gone, as its Pod is
+  const gone = Effect.succeed(task) // as its Pod is
+  yield* sayBadEnd(follow ? yield* Effect.catchTag(awaitEnd(at, name), "NothingThere", () => gone) : task, follow)
 })

@@ -90,7 +90,7 @@ export const run = Command.make(
     { command: "agent-job run examples/quickstart --workspace demo", description: "Plan, ask, apply" },
     { command: "agent-job run . --plan-only", description: "Only look" },
     { command: "agent-job run . --plan-only --detailed-exitcode", description: "Look, and exit with 7 if something has changed" },
-    { command: "agent-job run . --var region=eu-west-1 --var 'zones=[\"a\",\"b\"]' --auto-approve", description: "In a pipeline" },
+    { command: "agent-job run infra --workspace network --var 'zones=[\"a\",\"b\"]' --auto-approve", description: "In a pipeline" },
     { command: "agent-job run examples/quickstart --workspace demo --destroy", description: "Remove everything again" }
   ])
 )

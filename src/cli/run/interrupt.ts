@@ -10,7 +10,7 @@ import { exitCode, exitCodeOf, isLate, type MaybeStarted, sentenceOf, type Serve
 import { hurry, outliveReaders } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
 import { followApply, type Followed, followStep } from "./follow-run.ts"
-import { hasApply } from "./summary.ts"
+import { badEnd, hasApply } from "./summary.ts"
 
 /** How long the server may take to say what has become of a run that somebody is being asked about. */
 const lookTimeout = Duration.seconds(5)
@@ -30,17 +30,11 @@ const nextSignal = Effect.callback<void>((resume) => {
   return Effect.sync(() => signals.forEach((signal) => process.off(signal, heard)))
 })
 
-const endOf = ({ id, status }: RunView) => {
-  switch (status) {
-    case "canceled":
-      return { text: `${id} is cancelled.`, code: exitCode.cancelled }
-    case "discarded": // it was planned by the time of the cancel
-      return { text: `${id} is discarded.`, code: exitCode.cancelled }
-    case "errored":
-      return { text: `${id} failed before it could be cancelled.`, code: exitCode.failed }
-    default:
-      return { text: `${id} was faster than the cancel: it is ${inWords(status)}.`, code: exitCode.interrupted }
-  }
+const endOf = (run: RunView) => {
+  const bad = badEnd(run)
+  return bad === undefined
+    ? { text: `${run.id} was faster than the cancel: it is ${inWords(run.status)}.`, code: exitCode.interrupted }
+    : { text: bad.message, code: exitCodeOf(bad) }
 }
 
 /** Prints the run for a program, as it was seen last. Asks the server nothing, because nothing may hold up the end any more. */
@@ -71,7 +65,8 @@ const left = Effect.fnUntraced(function*(runId: string, progress: Progress, repo
   return exitCode.interrupted
 })
 
-const foundAs = ({ id, status }: RunView) => {
+const foundAs = (run: RunView) => {
+  const { id, status } = run
   switch (status) {
     case "planned":
       return {
@@ -79,9 +74,8 @@ const foundAs = ({ id, status }: RunView) => {
         code: exitCode.interrupted
       }
     case "canceled":
-      return { text: `${id} is cancelled.`, code: exitCode.cancelled }
     case "discarded":
-      return { text: `${id} is discarded.`, code: exitCode.cancelled }
+      return endOf(run)
     default:
       return {
         text: `${id} is no longer planned but ${inWords(status)}; follow it with: agent-job logs -f ${id}`,

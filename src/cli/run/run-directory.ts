@@ -11,7 +11,6 @@ import { type NewRun, ServerClient } from "../server/server-client.ts"
 import { counted, size } from "../terminal/amounts.ts"
 import { writerOf } from "../terminal/answer.ts"
 import {
-  Cancelled,
   Failed,
   hadNoEffect,
   HasChanges,
@@ -29,7 +28,7 @@ import { archiveOf } from "./archive.ts"
 import { follow, followApply, followStep } from "./follow-run.ts"
 import { onInterrupt, onInterruptedStart, type Progress } from "./interrupt.ts"
 import { notKnown, type Outputs, outputsOf } from "./outputs.ts"
-import { applySummary, approvalHint, failure, hasApply, nextSteps, outputLines, planSummary, whyNotByItself } from "./summary.ts"
+import { applySummary, approvalHint, badEnd, hasApply, nextSteps, outputLines, planSummary, whyNotByItself } from "./summary.ts"
 
 export interface RunRequest {
   readonly directory: string
@@ -143,7 +142,6 @@ const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, 
     yield* screen.line("")
     yield* screen.line(`${applySummary(run)}${stateSerial === null ? "" : ` The state is at serial ${stateSerial}.`}`, "good")
   }
-  if (run.status === "planned") yield* Effect.forEach(["", ...approvalHint(run)], (text) => screen.line(text))
   yield* below("Outputs", outputLines(outputs ?? []))
   yield* below("Next", nextSteps(run, directory))
 })
@@ -181,7 +179,10 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
     asSeen(run.id, run)
   )
   const report: Report = { run, ...(yield* Effect.onInterrupt(outputsOf(run, workspaceId), () => left)) }
+  if (run.status === "planned") yield* Effect.forEach(["", ...approvalHint(run)], (text) => screen.line(text))
   yield* write === undefined ? tell(report, request.directory) : print(report)
+  const bad = badEnd(run)
+  if (bad !== undefined) return yield* bad
   switch (run.status) {
     case "planned": {
       const why = whyNotByItself(run)
@@ -189,12 +190,6 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
     }
     case "planned_and_finished":
       return request.detailedExitcode && run.hasChanges !== false ? yield* new HasChanges() : undefined
-    case "errored":
-      return yield* new Failed({ message: failure(run, run.timestamps.confirmed === undefined ? "plan" : "apply") })
-    case "canceled":
-      return yield* new Cancelled({ message: `${run.id} was cancelled.` })
-    case "discarded":
-      return yield* new Cancelled({ message: `${run.id} was discarded; nothing was changed.` })
     default:
       if (isRunStatus(run.status) || !run.final) return
       return yield* new Failed({

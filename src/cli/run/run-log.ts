@@ -9,7 +9,7 @@ import { sayingServer } from "../server/with-server.ts"
 import { Failed, isAwayForNow, NothingThere } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { follow, followStep, lessOften, showLog } from "./follow-run.ts"
-import { stageOf, stepIsOver, waiting } from "./summary.ts"
+import { badEnd, hasApply, stageOf, stepIsOver, waiting } from "./summary.ts"
 
 export interface LogRequest {
   /** Id of the run; the newest if none. */
@@ -73,7 +73,16 @@ const showAll = Effect.fnUntraced(function*(run: RunView, steps: ReadonlyArray<S
   return { run, any } satisfies Shown
 })
 
-/** Shows the log; says so when there is none yet, and fails when there will be none. */
+/** Returns how the run did not succeed, where that is about the steps whose log was asked for. A discard is about no one step. */
+const badEndOf = (run: RunView, step: Option.Option<Step>) => {
+  const ended = run.status === "discarded" ? undefined : hasApply(run) ? "apply" : "plan"
+  return Option.getOrElse(step, () => ended) === ended ? badEnd(run) : undefined
+}
+
+/**
+ * Shows the log; says so when there is none yet, and fails when there will be none. Says why the run did not succeed; who followed it fails
+ * with that, as `run` does.
+ */
 export const showRunLog = Effect.fn("showRunLog")(function*({ follow, run: id, step, workspace }: LogRequest) {
   const screen = yield* Screen
   const server = yield* ServerClient
@@ -81,6 +90,9 @@ export const showRunLog = Effect.fn("showRunLog")(function*({ follow, run: id, s
   const asked = yield* patiently(look, isAwayForNow) // where nothing answers, the address may be wrong
   const steps = Option.match(step, { onNone: () => ["plan", "apply"] as const, onSome: (step) => [step] })
   const { any, run } = yield* follow ? followAll(asked, steps) : showAll(asked, steps)
+  const bad = badEndOf(run, step)
+  if (bad !== undefined && follow) return yield* bad
+  if (bad !== undefined) yield* screen.line(bad.message)
   if (any) return
   if (run.final) {
     const why = run.removedAt === undefined

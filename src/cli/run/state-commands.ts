@@ -101,10 +101,10 @@ const writeBlocks = (given: Given, file: string) =>
             message: `${file} cannot be written (${errorInWords(cause)}); choose a new file in a directory that you may write to.`
           })
       })
-      yield* screen.result(
+      yield* screen.line(
         `Wrote ${file}. Put it into the configuration, settle with: agent-job state rescue ${workspace} --keep --seen ${
           seenIn(looked)
-        }, and run the configuration before anything else does.\n`
+        }, and run the configuration before anything else does.`
       )
     })
   )

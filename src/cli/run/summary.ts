@@ -2,6 +2,7 @@
 // Pure.
 // Used by run, get and the commands that act on a run.
 import { inWords, type Step } from "../../core/run/run-machine.ts"
+import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { waitsForPerson } from "../../core/state/unused-backend.ts"
 import { inLine } from "../../core/text/in-line.ts"
 import { sentence } from "../../core/text/sentence.ts"
@@ -9,6 +10,7 @@ import { shellWord } from "../../core/text/shell-word.ts"
 import { isRunStatus, type RunView, type StageView } from "../../schema/api/run.ts"
 import { reasons } from "../../schema/task/reason.ts"
 import type { Changes } from "../../schema/task/stage-result.ts"
+import { Cancelled, Failed } from "../terminal/failure.ts"
 import { columns } from "../terminal/table.ts"
 import { leftOver } from "./left-over.ts"
 
@@ -70,9 +72,15 @@ const unpointed = (text: string) => text.replace(/(?<![.\s])[.\s]+$/u, "")
 
 const adviceFor = (reason: string | undefined): string | undefined => Object.entries(reasons).find(([name]) => name === reason)?.[1]
 
-/** Returns why a step failed: what the worker or controller says, what its reason means, and what the stage left behind. */
-export const failure = (run: RunView, step: Step): string => {
-  const stage = stageOf(run, step)
+/** Says of a run that left the state in doubt what a person is to do, below the sentence on its end. */
+const withDoubt = (sentences: string, { inDoubt, workspace }: RunView): string =>
+  inDoubt === true ? `${sentences}\nThe state is in doubt; ${rescueAdvice(workspace)}` : sentences
+
+/** Returns why a run failed: what the worker or controller says, what its reason means, and what the stage left behind. */
+const failure = (run: RunView): string => {
+  const step = wasApproved(run) ? "apply" : "plan"
+  const last = stageOf(run, step)
+  const stage = last?.result?.outcome === "succeeded" ? undefined : last // the run says what is wrong with a good plan
   const reason = stage?.result?.reason ?? stage?.reason
   const said = stage?.result?.message ?? stage?.message ?? run.failure
   const advice = adviceFor(reason)
@@ -81,6 +89,20 @@ export const failure = (run: RunView, step: Step): string => {
     ...(advice === undefined || said === advice ? [] : [`${reason}: ${advice}`]),
     ...(stage?.effects === undefined ? [] : leftOver(stage.effects))
   ].join("\n")
+}
+
+/** Returns the error of a command that stayed until the run failed, or was cancelled or discarded; undefined if it was not. */
+export const badEnd = (run: RunView): Failed | Cancelled | undefined => {
+  switch (run.status) {
+    case "errored":
+      return new Failed({ message: withDoubt(failure(run), run) })
+    case "canceled":
+      return new Cancelled({ message: withDoubt(`${run.id} was cancelled.`, run) })
+    case "discarded":
+      return new Cancelled({ message: `${run.id} was discarded; nothing was changed.` })
+    default:
+      return undefined
+  }
 }
 
 /** Returns why a step has not begun, or stands still, such as its place in the queue or what its Pod waits for, or else that it runs. */

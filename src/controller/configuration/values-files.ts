@@ -72,6 +72,10 @@ const readLayer = (file: string, path: string): Effect.Effect<ValuesText, Fault>
       (text) => text.length <= longestText,
       () => ({ file, message: "is larger than 1 MiB, the most that a ConfigMap holds; check that it is the file you mean" })
     ),
+    Effect.filterOrFail( // an empty file has no values, but an empty pipe is what is left of a command that failed
+      (text) => path !== standardInput || text.trim() !== "",
+      () => ({ file, message: "is empty; see what is piped into this command" })
+    ),
     Effect.map((text) => ({ file, text }))
   )
 

@@ -8,7 +8,7 @@ interface RunEnd {
   readonly event: RunEvent
   readonly hasChanges?: boolean
   readonly changes?: Changes
-  /** Why the run fails, in sentences. */
+  /** Why the run fails, or how it was cancelled where that leaves the state in doubt, in sentences. */
   readonly failure?: string
 }
 
@@ -45,11 +45,11 @@ const planned = (run: Planned, result: ToldResult): RunEnd => {
   return failed("The plan succeeded, but its saved plan is not the one stored here, so it cannot be applied; start the run again.")
 }
 
-/** Returns what the end of a stage means for its run. `doubted` is what the message of a failure adds about the state. */
+/** Returns what the end of a stage means for its run. `doubted` is what is added to its message where the state is in doubt, or "". */
 export const runEnd = (step: Step, run: Planned, result: ToldResult, doubted: string): RunEnd => {
   switch (result.outcome) {
     case "cancelled":
-      return { event: RunEvent.Stopped({ step }) }
+      return { event: RunEvent.Stopped({ step }), ...(doubted !== "" && { failure: result.message + doubted }) }
     case "failed":
       return { event: RunEvent.Failed({ step }), failure: result.message + doubted }
     case "succeeded":

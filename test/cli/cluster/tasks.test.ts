@@ -196,19 +196,17 @@ it.live("an AgentTask is shown as the API server has it by one read, and what th
   }))
 
 describe("the log of an AgentTask", () => {
-  const logged = Effect.fnUntraced(function*(...pieces: ReadonlyArray<string>) {
+  const logged = Effect.fnUntraced(function*(pieces: ReadonlyArray<string>, end: object = {}) {
     const log: Answer = (response) => {
       response.writeHead(200, { "content-type": "text/plain" })
       for (const piece of pieces) response.write(piece)
       response.end()
     }
-    const agentJob = yield* cluster({
-      "/apis/scalr.io/v1/namespaces/team/atasks/one": { body: task },
+    const environment = yield* clusterNamed({
+      "/apis/scalr.io/v1/namespaces/team/atasks/one": { body: { ...task, status: { ...task.status, ...end } } },
       [`/api/v1/namespaces/team/pods/${task.status?.pod?.name}/log`]: log
     }, notThere)
-    let told = ""
-    const shown = yield* printed(Effect.tap(agentJob("logs", "one", "-n", "team"), ({ said }) => Effect.sync(() => void (told = said))))
-    return { shown, told }
+    return yield* ran(environment, "logs", "one", "-n", "team")
   })
   const beginning = "Worker: Pod one-x on node node-1"
   it.live.each([
@@ -216,23 +214,34 @@ describe("the log of an AgentTask", () => {
     { given: "with why no engine ran", pieces: ["\n", "\u001b[1mThe archive is damaged.\u001b[0m\n"] },
     { given: "with a message of the worker", pieces: ["{\"message\":\"The server does not answer\",\"level\":\"WARN\"}\n"] },
     { given: "with less than tells how it begins", pieces: ["\n"] }
-  ])("is taken as whole that begins $given", ({ pieces }) => Effect.map(logged(...pieces), ({ told }) => expect(told).toBe("")))
+  ])("is taken as whole that begins $given", ({ pieces }) => Effect.map(logged(pieces), ({ error }) => expect(error).toBe("")))
 
   it.live("says that its beginning is missing where the node has begun another file since", () =>
     Effect.map(
-      logged("\n", "\u001b[1m$ tofu apply\u001b[0m\n"),
-      ({ shown, told }) => {
-        expect(shown).toContain("$ tofu apply")
-        expect(told).toBe(
-          "The beginning of this log is not shown: node node has begun another file since (containerLogMaxSize of its kubelet), and Kubernetes gives only the last."
+      logged(["\n", "\u001b[1m$ tofu apply\u001b[0m\n"]),
+      ({ error, out }) => {
+        expect(out).toContain("$ tofu apply")
+        expect(error).toBe(
+          "The beginning of this log is not shown: node node has begun another file since (containerLogMaxSize of its kubelet), and Kubernetes gives only the last.\n"
         )
       }
+    ))
+
+  it.live("is followed, on stderr, by how its task failed", () =>
+    Effect.map(
+      logged([`${beginning}\n`], { phase: "Failed", message: "tofu apply failed with exit code 1." }),
+      (ended) =>
+        expect(ended).toEqual({
+          code: 0,
+          out: `${beginning}\n`,
+          error: "AgentTask one ended as Failed: tofu apply failed with exit code 1.\n"
+        })
     ))
 
   const gone = new NotFound({ verb: "get", object: "AgentTask team/one", code: 404, reason: "NotFound", detail: "", isKindServed: true })
   const { status = {} } = task
   /** Follows a log that ends at once. `looks` is what each look at the task finds, where the last one stays. */
-  const followed = Effect.fnUntraced(function*(looks: ReadonlyArray<object | NotFound>) {
+  const followed = Effect.fnUntraced(function*(looks: ReadonlyArray<object | NotFound>, shown = `${beginning}\n`) {
     const left = [...looks]
     const kubernetes = Layer.mock(Kubernetes, {
       namespace: "team",
@@ -253,13 +262,33 @@ describe("the log of an AgentTask", () => {
     )
     yield* TestClock.adjust("1 minute")
     const exit = yield* Fiber.join(following)
-    expect(screen.transcript()).toBe(`${beginning}\n`)
+    expect(screen.transcript()).toBe(shown)
     return Exit.findErrorOption(exit)
   })
   it.effect.each([
     { what: "its task is over some moments after", looks: [status, status, { ...status, phase: "Succeeded" }] },
     { what: "its task is gone", looks: [status, gone] }
   ])("is followed to its end where $what", ({ looks }) => Effect.map(followed(looks), (error) => expect(error).toEqual(Option.none())))
+
+  it.effect.each([
+    { phase: "Failed", message: "tofu apply failed with exit code 1.", code: 1 },
+    { phase: "Cancelled", message: "The stage was cancelled; nothing was changed.", code: 6 }
+  ])(
+    "that is followed to the end of a task that is $phase fails with that, with exit code $code",
+    ({ code, ...end }) =>
+      Effect.map(followed([status, { ...status, ...end }]), (error) => {
+        expect(Option.map(error, ({ message }) => message)).toEqual(Option.some(`AgentTask one ended as ${end.phase}: ${end.message}`))
+        expect(Option.map(error, exitCodeOf)).toEqual(Option.some(code))
+      })
+  )
+
+  it.effect("of a task that was cancelled before it ran is none, and who follows it hears so with exit code 6", () =>
+    Effect.map(followed([{ phase: "Cancelled", message: "Nothing was run." }], ""), (error) => {
+      expect(Option.map(error, ({ message }) => message)).toEqual(Option.some(
+        "AgentTask one has no log, since nothing ran for it (Cancelled: Nothing was run.); see kubectl -n team describe atask one."
+      ))
+      expect(Option.map(error, exitCodeOf)).toEqual(Option.some(6))
+    }))
 
   it.effect("that ends before its task is told as broken off, with exit code 4", () =>
     Effect.map(followed([status]), (error) => {

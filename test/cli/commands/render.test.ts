@@ -104,6 +104,14 @@ describe("agent-job render", () => {
       })
       expect((yield* piped("agent: { image: { tag: '2' } }")).out).toContain("image: scalr/agent:2")
       expect((yield* piped("agnt: {}")).error).toContain("/dev/stdin:1:1 agnt: unknown key, did you mean \"agent\"?")
+      for (const none of ["null", "{}\n"]) expect(yield* piped(none)).toMatchObject({ code: 0, error: "" })
+      for (const left of ["", " \n"]) { // by a command that failed before the pipe
+        expect(yield* piped(left)).toMatchObject({
+          code: 2,
+          out: "",
+          error: expect.stringContaining("/dev/stdin is empty; see what is piped into this command")
+        })
+      }
     }))
 
   it.live.each([

@@ -6,7 +6,7 @@ import { ServerClient } from "../../../src/cli/server/server-client.ts"
 import { NoUse, ServerUnreachable, unanswered } from "../../../src/cli/terminal/failure.ts"
 import type { StageView } from "../../../src/schema/api/run.ts"
 import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
-import { directory, person, serve, userToken } from "../../server/live-server.ts"
+import { cancelled, directory, failed, person, serve, userToken } from "../../server/live-server.ts"
 import { green, playing, quickstart } from "../fake-agent.ts"
 import { planned, run, stage } from "../run-views.ts"
 import { toldScreen } from "../told-screen.ts"
@@ -74,7 +74,8 @@ describe("the log of a run", () => {
           const screen = toldScreen()
           const server = Layer.mock(ServerClient, {
             url: "http://server",
-            run: () => Effect.suspend(() => left.shift() ?? Effect.succeed(run({ ...planned, status: "discarded", final: true }))),
+            run: () =>
+              Effect.suspend(() => left.shift() ?? Effect.succeed(run({ ...planned, status: "planned_and_finished", final: true }))),
             log: (_, offset) => Effect.succeed(new TextEncoder().encode(offset === 0 ? "\x02Planning\n\x03" : ""))
           })
           return showRunLog(asked({ follow, run: Option.some("run-a1") })).pipe(
@@ -135,21 +136,19 @@ describe("the log of a run", () => {
       expect(screen.transcript()).toBe(`run-a1 has no apply log yet. ${told.replace(/\.$/u, "")}\n`)
     }))
 
-  it.live.each([false, true])(
-    "of a run that ended before anything ran is missed in a sentence (followed: %s)",
-    (follow) =>
-      Effect.gen(function*() {
-        const url = yield* Effect.flatMap(directory, serve)
-        const id = yield* person(url).start("demo")
-        yield* person(url).act(id, "cancel")
-        const screen = toldScreen()
-        expect(yield* Effect.flip(logOf(url, screen, asked({ follow })))).toMatchObject({
-          _tag: "Failed",
-          message: `${id} has no log: nothing was written to it, and the run is canceled; see agent-job get ${id}.`
-        })
-        expect(screen.transcript()).toBe("")
+  it.live("of a run that ended before anything ran is missed in a sentence", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const id = yield* person(url).start("demo")
+      yield* person(url).act(id, "cancel")
+      const screen = toldScreen()
+      expect(yield* Effect.flip(logOf(url, screen, asked()))).toMatchObject({
+        _tag: "Failed",
+        message: `${id} has no log: nothing was written to it, and the run is canceled; see agent-job get ${id}.`
       })
-  )
+      expect(yield* Effect.flip(logOf(url, screen, asked({ follow: true })))).toMatchObject({ _tag: "Cancelled" })
+      expect(screen.transcript()).toBe(`${id} was cancelled.\n`)
+    }))
 
   it.live("of an apply that never was is missed in a sentence", () =>
     Effect.gen(function*() {
@@ -201,7 +200,39 @@ describe("the log of a run", () => {
       const following = yield* Effect.forkChild(logOf(url, screen, asked({ follow: true })))
       yield* screen.until("waits for a decision")
       yield* person(url).act(id, "discard")
-      yield* Fiber.join(following)
+      expect(yield* Effect.flip(Fiber.join(following))).toMatchObject({ _tag: "Cancelled", message: expect.stringContaining("discarded") })
       expect(screen.transcript()).toBe(plan)
     }))
+
+  const doubt = "The state is in doubt; look at it and settle it with: agent-job state rescue demo"
+  it.live.each([
+    { how: "failed", result: failed("tofu was killed."), says: "The apply of RUN failed: tofu was killed.", tag: "Failed" },
+    { how: "was cancelled", result: cancelled, says: "RUN was cancelled.", tag: "Cancelled" }
+  ])(
+    "of an apply that $how is followed by why, and followed ends with that; the log of its plan does not",
+    ({ result, says, tag }) =>
+      Effect.gen(function*() {
+        const url = yield* Effect.flatMap(directory, serve)
+        yield* playing(url, {
+          plan: quickstart.plan,
+          apply: { log: ["card.ada: Creating...\n"], result: { ...result, statePushed: false } }
+        })
+        const id = yield* person(url).start("demo", { "auto-apply": true })
+        const followed = toldScreen()
+        const error = yield* Effect.flip(logOf(url, followed, asked({ follow: true })))
+        expect(error._tag).toBe(tag)
+        expect(error.message).toContain(says.replace("RUN", id))
+        expect(error.message).toContain(doubt)
+        expect(followed.transcript()).toBe(`${plan}card.ada: Creating...\n`)
+        const shown = toldScreen()
+        yield* logOf(url, shown, asked())
+        expect(shown.transcript()).toBe(`${plan}card.ada: Creating...\n${error.message}\n`)
+        expect(shown.of("line")).toEqual([error.message])
+        for (const follow of [false, true]) {
+          const ofPlan = toldScreen()
+          yield* logOf(url, ofPlan, asked({ follow, step: Option.some("plan") }))
+          expect(ofPlan.transcript()).toBe(plan)
+        }
+      })
+  )
 })

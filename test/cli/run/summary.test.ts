@@ -3,7 +3,7 @@ import {
   applySummary,
   approvalHint,
   approved,
-  failure,
+  badEnd,
   nextSteps,
   notApproved,
   outputLines,
@@ -14,6 +14,8 @@ import {
   stepIsOver,
   waiting
 } from "../../../src/cli/run/summary.ts"
+import { exitCodeOf } from "../../../src/cli/terminal/failure.ts"
+import type { RunView } from "../../../src/schema/api/run.ts"
 import { applied, failed, pending, planned, run, sealed, stage } from "../run-views.ts"
 
 describe("the summary of a plan", () => {
@@ -47,47 +49,69 @@ describe("the summary of an apply", () => {
 })
 
 describe("why a run failed", () => {
+  const failure = (more: Partial<RunView>) => badEnd(run({ status: "errored", ...more }))?.message
+  const confirmed = { timestamps: { confirmed: "2026-01-31T11:59:00Z" } }
   it("is told by the worker, and by what the reason means", () =>
-    expect(failure(failed, "plan")).toBe([
+    expect(failure(failed)).toBe([
       "The plan of run-a1 failed: tofu ended with exit code 1.",
       "ExitCode: The engine ended with an error; its log says which."
     ].join("\n")))
   it("is told once when both say the same", () =>
     expect(
-      failure(
-        run({
-          stages: [
-            stage({
-              reason: "NodeLost",
-              message:
-                "The Pod is gone, most often with its node, or its node was started anew, and the stage left no result; after an apply or destroy, look at the state before the next run."
-            })
-          ]
-        }),
-        "plan"
-      )
+      failure({
+        stages: [
+          stage({
+            reason: "NodeLost",
+            message:
+              "The Pod is gone, most often with its node, or its node was started anew, and the stage left no result; after an apply or destroy, look at the state before the next run."
+          })
+        ]
+      })
     ).toBe(
       "The plan of run-a1 failed: The Pod is gone, most often with its node, or its node was started anew, and the stage left no result; after an apply or destroy, look at the state before the next run."
     ))
   it("names what it left in the world", () =>
     expect(
-      failure(
-        run({
-          stages: [
-            stage({
-              message: "It is gone.",
-              effects: { unsaved: [{ action: "create", address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 }
-            })
-          ]
-        }),
-        "plan"
-      )
+      failure({
+        stages: [
+          stage({
+            message: "It is gone.",
+            effects: { unsaved: [{ action: "create", address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 }
+          })
+        ]
+      })
     ).toContain("\nMade, but not in the state:\n  a.b"))
   it("is told by the run when no stage knows", () =>
-    expect(failure(run({ failure: "The server lost\nthe archive" }), "apply")).toBe(
+    expect(failure({ ...confirmed, failure: "The server lost\nthe archive" })).toBe(
       "The apply of run-a1 failed: The server lost the archive."
     ))
-  it("may be unknown", () => expect(failure(run({}), "apply")).toBe("The apply of run-a1 failed."))
+  it("is told by the run when its plan went well and is not applied", () =>
+    expect(
+      failure({
+        stages: planned.stages.map((plan) => ({ ...plan, result: applied.stages.at(-1)!.result! })),
+        failure: "It imports 1 of 2."
+      })
+    )
+      .toBe("The plan of run-a1 failed: It imports 1 of 2."))
+  it("may be unknown", () => expect(failure(confirmed)).toBe("The apply of run-a1 failed."))
+})
+
+describe("the end of a run", () => {
+  const doubt = "The state is in doubt; look at it and settle it with: agent-job state rescue demo"
+  it.each(
+    [
+      { status: "errored", says: "The plan of run-a1 failed.", code: 1 },
+      { status: "errored", inDoubt: true, says: `The plan of run-a1 failed.\n${doubt}`, code: 1 },
+      { status: "canceled", says: "run-a1 was cancelled.", code: 6 },
+      { status: "canceled", inDoubt: true, says: `run-a1 was cancelled.\n${doubt}`, code: 6 },
+      { status: "discarded", says: "run-a1 was discarded; nothing was changed.", code: 6 }
+    ] as const
+  )("as $status says so, and what to do about a state in doubt ($inDoubt)", ({ code, says, ...view }) => {
+    const error = badEnd(run(view))
+    expect([error?.message, exitCodeOf(error)]).toEqual([says, code])
+  })
+  it("is no failure where it went well, or is not known to be one", () =>
+    expect([planned, applied, run({ status: "cost_estimated", final: true })].map(badEnd)).toEqual([undefined, undefined, undefined]))
 })
 
 describe("why a run waits", () => {

@@ -141,6 +141,10 @@ describe("the end of an apply", () => {
       result: failure,
       expected: { event: Failed({ step: "apply" }), failure: `${failure.message} The state is in doubt.` }
     },
-    { given: "is a stop where it was cancelled", result: stop, expected: { event: Stopped({ step: "apply" }) } }
+    {
+      given: "is a stop where it was cancelled, which says so too",
+      result: stop,
+      expected: { event: Stopped({ step: "apply" }), failure: `${stop.message} The state is in doubt.` }
+    }
   ])("$given", ({ expected, result }) => expect(runEnd("apply", nothingStored, result, " The state is in doubt.")).toEqual(expected))
 })

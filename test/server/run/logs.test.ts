@@ -4,12 +4,14 @@ import { TestClock } from "effect/testing"
 import { StatementSync } from "node:sqlite"
 import { afterEach, vi } from "vitest"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
+import type { StageResult } from "../../../src/schema/task/stage-result.ts"
 import { Logs } from "../../../src/server/run/logs.ts"
 import { gapMark } from "../../../src/worker/engine/log-shipper.ts"
 import {
   agent,
   applying,
   ask,
+  cancelled,
   directory,
   evicted,
   failed,
@@ -257,18 +259,22 @@ describe("the log of a step that did not succeed, as stock clients read it, whic
       expect(yield* read(0)).toBe(`\x02${said}\x03`)
     }))
 
+  const nodeLost: StageResult = { ...failed(gone), reason: "NodeLost" }
   it.live.each([
-    { when: "its worker has said nothing", said: "Creating...\n", told: `NodeLost: ${gone} ${doubt}` },
-    { when: "its worker has said the rest", said: `Creating...\n${gone}\n`, told: doubt }
+    { when: "its worker has said nothing", said: "Creating...\n", result: nodeLost, told: `NodeLost: ${gone} ${doubt}` },
+    { when: "its worker has said the rest", said: `Creating...\n${gone}\n`, result: nodeLost, told: doubt },
+    { when: "it was cancelled and killed", said: `Creating...\n${cancelled.message}\n`, result: cancelled, told: doubt }
   ])(
     "says that an apply left the state in doubt where $when, and nothing of it in the log of the plan",
-    ({ said, told }) =>
+    ({ result, said, told }) =>
       Effect.gen(function*() {
         const { applier, apply, id, url } = yield* applying
         yield* applier.log(0, said)
         yield* applier.lock("l")
-        yield* agent(url).report(apply.id, { ...failed(gone), reason: "NodeLost" })
-        const [plan, lost] = yield* Effect.forEach((yield* person(url).view(id)).stages, ({ logUrl }) => ask(logUrl, undefined))
+        yield* agent(url).report(apply.id, result)
+        const { failure, stages } = yield* person(url).view(id)
+        expect(failure).toBe(result === cancelled ? undefined : `${gone} ${doubt}`)
+        const [plan, lost] = yield* Effect.forEach(stages, ({ logUrl }) => ask(logUrl, undefined))
         expect([plan?.text, lost?.text]).toEqual([
           "\x02\x03",
           `\x02Run ${id}\nWorkspace demo\nApplies the saved plan\n${said}\n${told}\n\x03`

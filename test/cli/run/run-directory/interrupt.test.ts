@@ -74,7 +74,7 @@ describe("an interrupt", () => {
       expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
       expect(screen.of("step").slice(-2)).toEqual([
         `Cancelling ${id}; it ends once its state is safe. Ctrl-C again leaves it to the server.`,
-        `${id} is cancelled.`
+        `${id} was cancelled.`
       ])
       expect((yield* person(url).view(id)).status).toBe("canceled")
       expect(process.exitCode).toBe(6)
@@ -94,7 +94,7 @@ describe("an interrupt", () => {
       yield* screen.until("Waiting for the server to say whether it started the run")
       yield* Deferred.succeed(said, undefined)
       yield* Fiber.join(stopping)
-      expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
+      expect(screen.of("step").at(-1)).toBe(`${id} was cancelled.`)
       expect((yield* person(url).view(id)).status).toBe("canceled")
       expect(process.exitCode).toBe(6)
     }))
@@ -186,10 +186,27 @@ describe("an interrupt", () => {
       const { fiber, id, screen, url } = yield* begun("Started run-", { asked, play: applying, clientOf: behind })
       yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "applying" }).pipe(Effect.timeout("90 seconds"))
       yield* Fiber.interrupt(fiber)
-      expect(screen.of("step").slice(-2)).toEqual(["Applying", `${id} is cancelled.`])
+      expect(screen.of("step").slice(-2)).toEqual(["Applying", `${id} was cancelled.`])
       expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
       expect(printed(screen)).toMatchObject([{ run: { id, status: "canceled" } }])
       expect(process.exitCode).toBe(6)
+    }))
+
+  it.live.each<{ readonly given: string; readonly end: Partial<RunView>; readonly says: string; readonly code: number }>([
+    {
+      given: "leaves the state in doubt says what to do",
+      end: { inDoubt: true },
+      says: "RUN was cancelled.\nThe state is in doubt; look at it and settle it with: agent-job state rescue demo",
+      code: 6
+    },
+    { given: "fails first says why", end: { status: "errored" }, says: "The apply of RUN failed: The task was cancelled.", code: 1 }
+  ])("of an apply that $given", ({ code, end, says }) =>
+    Effect.gen(function*() {
+      const clientOf = asking((server) => ({ run: (id) => Effect.map(server.run(id), (run) => run.final ? { ...run, ...end } : run) }))
+      const { fiber, id, screen } = yield* begun("card.ada: Creating...", { asked: { autoApprove: true }, play: applying, clientOf })
+      yield* Fiber.interrupt(fiber)
+      expect(screen.of("step").at(-1)).toContain(says.replace("RUN", id))
+      expect(process.exitCode).toBe(code)
     }))
 
   it.live("after the plan, which was not seen yet, says that the run is discarded", () =>
@@ -198,7 +215,7 @@ describe("an interrupt", () => {
       const { fiber, id, screen, url } = yield* begun("Started run-", { clientOf: behind })
       yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "planned" }).pipe(Effect.timeout("90 seconds"))
       yield* Fiber.interrupt(fiber)
-      expect(screen.of("step").at(-1)).toBe(`${id} is discarded.`)
+      expect(screen.of("step").at(-1)).toBe(`${id} was discarded; nothing was changed.`)
       expect(process.exitCode).toBe(6)
     }))
 
@@ -217,7 +234,7 @@ describe("an interrupt", () => {
         screen: toldScreen(answers("yes"))
       })
       yield* Fiber.interrupt(fiber)
-      expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
+      expect(screen.of("step").at(-1)).toBe(`${id} was cancelled.`)
       expect(screen.transcript()).not.toContain("stays planned")
       expect((yield* person(url).view(id)).status).toBe("canceled")
       expect(process.exitCode).toBe(6)
@@ -227,7 +244,7 @@ describe("an interrupt", () => {
     Effect.gen(function*() {
       const { fiber, id, screen, url } = yield* begun("Initializing…", { play: planning, clientOf: losing })
       yield* Fiber.interrupt(fiber)
-      expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
+      expect(screen.of("step").at(-1)).toBe(`${id} was cancelled.`)
       expect((yield* person(url).view(id)).status).toBe("canceled")
       expect(process.exitCode).toBe(6)
     }))
@@ -312,8 +329,8 @@ describe("an interrupt", () => {
       says: "RUN is no longer planned but applying; follow it with: agent-job logs -f RUN",
       code: 130
     },
-    { what: "discard" as const, until: "discarded", says: "RUN is discarded.", code: 6 },
-    { what: "cancel" as const, until: "discarded", says: "RUN is discarded.", code: 6 }
+    { what: "discard" as const, until: "discarded", says: "RUN was discarded; nothing was changed.", code: 6 },
+    { what: "cancel" as const, until: "discarded", says: "RUN was discarded; nothing was changed.", code: 6 }
   ])("at the question, after a $what elsewhere, says what became of the run", ({ code, says, until, what }) =>
     Effect.gen(function*() {
       const { question, ...others } = notLooking((run) => run)

@@ -8,7 +8,7 @@ import { runDirectory } from "../../../../src/cli/run/run-directory.ts"
 import { exitCodeOf } from "../../../../src/cli/terminal/failure.ts"
 import { ServerWithAddress } from "../../../../src/server/lifecycle/server.ts"
 import { freePort } from "../../../free-port.ts"
-import { directory, failed, optionsIn, person, sha256, succeeded } from "../../../server/live-server.ts"
+import { cancelled, directory, failed, optionsIn, person, sha256, succeeded } from "../../../server/live-server.ts"
 import { temporaryFolder } from "../../../temporary-folder.ts"
 import { green, type Play, playing, quickstart } from "../../fake-agent.ts"
 import { answers, toldScreen } from "../../told-screen.ts"
@@ -106,20 +106,23 @@ describe("a run", () => {
       expect((yield* person(url).view(runId(screen))).engine).toEqual(engine)
     }))
 
-  it.live("without a terminal stays planned, and says how to go on", () =>
-    Effect.gen(function*() {
-      const screen = toldScreen()
-      const { run, url } = yield* running(screen, request())
-      yield* run
-      const id = runId(screen)
-      const { planSha256, status } = yield* person(url).view(id)
-      expect(status).toBe("planned")
-      expect(screen.of("line").slice(-3)).toEqual([
-        `${id} waits for your decision and keeps its workspace until then:`,
-        `  agent-job approve ${id} --seal ${planSha256?.slice(0, 12)}   apply this very plan`,
-        `  agent-job discard ${id}                       change nothing`
-      ])
-    }))
+  it.live.each(["text", "json"] as const)(
+    "without a terminal stays planned, and says how to go on (%s)",
+    (output) =>
+      Effect.gen(function*() {
+        const screen = toldScreen()
+        const { run, url } = yield* running(screen, request({ output }))
+        yield* run
+        const id = runId(screen)
+        const { planSha256, status } = yield* person(url).view(id)
+        expect(status).toBe("planned")
+        expect(screen.of("line").slice(-3)).toEqual([
+          `${id} waits for your decision and keeps its workspace until then:`,
+          `  agent-job approve ${id} --seal ${planSha256?.slice(0, 12)}   apply this very plan`,
+          `  agent-job discard ${id}                       change nothing`
+        ])
+      })
+  )
 
   const moved: Play = { ...quickstart, plan: { ...quickstart.plan, result: { ...quickstart.plan.result, unusedBackend: "s3" } } }
   const why =
@@ -205,6 +208,24 @@ describe("a run", () => {
         apply: { log: ["Error: no\n"], result: failed("tofu ended with exit code 1.") }
       })
       expect((yield* Effect.flip(run)).message.split("\n")[0]).toBe(`The apply of ${runId(screen)} failed: tofu ended with exit code 1.`)
+    }))
+
+  it.live.each([
+    { ended: "failed", result: failed("tofu was killed."), says: "The apply of RUN failed: tofu was killed." },
+    { ended: "was cancelled", result: cancelled, says: "RUN was cancelled." }
+  ])("whose apply $ended and left the state in doubt says what to do", ({ result, says }) =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ autoApprove: true }), {
+        plan: quickstart.plan,
+        apply: { log: [], result: { ...result, statePushed: false } }
+      })
+      const { message } = yield* Effect.flip(run)
+      expect(message.replace(/run-\w+/u, "RUN").split("\n")).toEqual([
+        says,
+        ...(result === cancelled ? [] : [expect.stringMatching(/^ExitCode: /u)]),
+        "The state is in doubt; look at it and settle it with: agent-job state rescue demo"
+      ])
     }))
 
   it.live("whose apply has failed before it was looked at shows that apply", () =>
