@@ -442,6 +442,125 @@ export const mutants: ReadonlyArray<Mutant> = [
     to: "if (end.code <= 1) return Option.none()",
     test: "core/stage/outcome.test.ts"
   },
+  {
+    name: "an apply changes something though its state goes with its Pod",
+    file: "src/worker/backing/own-backing.ts",
+    from: "mutates || (subcommand",
+    to: "(subcommand",
+    test: "worker/backing/own-backing.test.ts"
+  },
+  {
+    name: "an apply of a kept plan leaves no note that it has begun",
+    file: "src/worker/backing/own-backing.ts",
+    from: "onSome: ({ sha256 }) => beginKeptPlan(workspace, sha256) }",
+    to: "onSome: () => Effect.void }",
+    test: "worker/backing/own-backing.test.ts"
+  },
+  {
+    name: "a last state that the worker cannot open is taken for one that is in its backend",
+    file: "src/worker/backing/own-backing.ts",
+    from: "Option.isSome(left) && Option.isNone(left.value)",
+    to: "Option.isNone(left) || Option.isNone(left.value)",
+    test: "worker/backing/own-backing.test.ts"
+  },
+  {
+    name: "the note that an apply has begun goes with the node",
+    file: "src/worker/backing/kept-plan.ts",
+    from: "      sync(folder)\n    },",
+    to: "    },",
+    test: "worker/backing/kept-plan.test.ts"
+  },
+  {
+    name: "a kept plan whose apply has begun stays for another apply",
+    file: "src/worker/backing/kept-plan.ts",
+    from: "renameSync(join(folder, `${sha256}${suffix}`)",
+    to: "copyFileSync(join(folder, `${sha256}${suffix}`)",
+    test: "worker/backing/kept-plan.test.ts"
+  },
+  {
+    name: "an apply makes a key that no plan was sealed with",
+    file: "src/worker/backing/kept-plan.ts",
+    from: "if (Option.isNone(found) && mayMake)",
+    to: "if (Option.isNone(found))",
+    test: "worker/backing/kept-plan.test.ts"
+  },
+  {
+    name: "the key that plans are sealed with is replaced by a Pod that comes late",
+    file: "src/worker/backing/kept-plan.ts",
+    from: "name, constants.COPYFILE_EXCL)",
+    to: "name, 0)",
+    test: "worker/backing/kept-plan.test.ts"
+  },
+  {
+    name: "a part of a seal that only a newer version compares is passed over",
+    file: "src/worker/backing/saved-plan.ts",
+    from: "{ onExcessProperty: \"error\" }",
+    to: "{}",
+    test: "worker/backing/saved-plan.test.ts"
+  },
+  {
+    name: "a state overtakes the one before it",
+    file: "src/worker/state/state-delivery.ts",
+    from: "inTurn.withPermit(\n        deliver(",
+    to: "Effect.uninterruptible(\n        deliver(",
+    test: "worker/state/state-delivery.test.ts"
+  },
+  {
+    name: "the lock of an engine that never gave it back is given back",
+    file: "src/worker/state/state-delivery.ts",
+    from: "held?._tag === \"Granted\" || onItsWay !== undefined ? Effect.void",
+    to: "onItsWay !== undefined ? Effect.void",
+    test: "worker/state/state-gateway.test.ts"
+  },
+  {
+    name: "a state of another lineage takes the place of the one that is on its way",
+    file: "src/worker/state/state-delivery.ts",
+    from: "lineage === before.lineage && serial >= before.serial",
+    to: "serial >= before.serial",
+    test: "worker/backing/pool-backing.test.ts"
+  },
+  {
+    name: "a kept state that is not of this server is sent to no other",
+    file: "src/worker/state/stranded-states.ts",
+    from: "\"invalid\", \"not-kept\", \"too-large\")",
+    to: "\"invalid\", \"not-kept\", \"too-large\", \"not-of-this-server\")",
+    test: "worker/state/stranded-states.test.ts"
+  },
+  {
+    name: "a state is read whose bytes are not those of its digest",
+    file: "src/worker/network/task-api.ts",
+    from: "sha256(whole) === digest",
+    to: "digest !== \"\"",
+    test: "worker/network/task-api.test.ts"
+  },
+  {
+    name: "a 404 of something before the server is an empty state",
+    file: "src/worker/network/task-api.ts",
+    from: "isOneOf(problemCodeOf(error), \"no-state\")",
+    to: "problemCodeOf(error) !== \"\"",
+    test: "worker/state/state-gateway.test.ts"
+  },
+  {
+    name: "a deadline gives up the saving of a state, as a cancel does",
+    file: "src/worker/task/stop.ts",
+    from: "because(\"DeadlineExceeded\")",
+    to: "bySomebody(\"DeadlineExceeded\")",
+    test: "worker/task/stop.test.ts"
+  },
+  {
+    name: "the journal of an engine that may go on is closed",
+    file: "src/worker/stage/settlement.ts",
+    from: "error._tag === \"StageFailed\" && error.reason === \"Lost\"",
+    to: "error._tag === \"StageFailed\" && error.reason === \"Evicted\"",
+    test: "worker/stage/settlement.test.ts"
+  },
+  {
+    name: "a log shows the secrets that one command was given",
+    file: "src/worker/engine/log-shipper.ts",
+    from: "own.and(more)",
+    to: "own.and([])",
+    test: "worker/engine/log-shipper.test.ts"
+  },
   // pool and server
   {
     name: "an assignment is acknowledged before its task is kept",

@@ -13,7 +13,8 @@ import { type StageVariable, taskHeader } from "../../src/schema/api/task-api.ts
 
 /**
  * What happens to the next request of a kind. "silence" never answers it, and "stall" begins an answer; "lose answer" carries it out and then breaks the connection. "not
- * ours" is a 404 of a proxy, and "a page", "a large page" and "a document" are successful answers of a proxy with a body of its own.
+ * ours" is a 404 of a proxy, and "a page", "a large page" and "a document" are successful answers of a proxy with a body of its own. "another state" has the
+ * digest of one that it is not.
  */
 export type Fault =
   | "break"
@@ -24,6 +25,7 @@ export type Fault =
   | "a page"
   | "a large page"
   | "a document"
+  | "another state"
   | 401
   | 404
   | 409
@@ -201,6 +203,7 @@ export const taskApi: Effect.Effect<FakeTaskApi, never, Scope.Scope> = Effect.ge
     if (fault === "silence") return
     if (fault === "stall") return void response.writeHead(200, { [taskHeader.digest]: "of much more" }).write("a part")
     if (fault === "not ours") return void response.writeHead(404).end("<h1>Not Found</h1>")
+    if (fault === "another state") return void response.writeHead(200, { [taskHeader.digest]: "b".repeat(64) }).end("{}")
     if (fault === "a page") return void response.writeHead(200, { "content-type": "text/html" }).end("<h1>Back soon</h1>")
     if (fault === "a large page") return void response.writeHead(200, { "content-type": "text/html" }).end("x".repeat(300_000))
     if (fault === "a document") return void response.writeHead(200, { "content-type": "application/json" }).end(`{"status":"maintenance"}`)
@@ -245,7 +248,7 @@ export const taskApi: Effect.Effect<FakeTaskApi, never, Scope.Scope> = Effect.ge
     journal: [],
     planned: [],
     lock: undefined,
-    epoch: 0,
+    epoch: 4,
     results: [],
     requests: [],
     onRequest: () => {}

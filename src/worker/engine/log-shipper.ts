@@ -160,9 +160,7 @@ const startShipping = Effect.fnUntraced(function*(ship: Option.Option<ShipLog>) 
       })),
     storedUpTo: (end) => {
       const stored = end - offset
-      piece = stored < 0
-        ? Buffer.concat([gapMark(-stored, "the server has lost them"), piece])
-        : piece.subarray(Math.min(stored, piece.length))
+      piece = stored < 0 ? Buffer.concat([gapMark(-stored, "the server has lost them"), piece]) : piece.subarray(stored)
       offset = end
       return stored > 0
     },

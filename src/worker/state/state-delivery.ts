@@ -255,17 +255,14 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
 
   /**
-   * Reads the state under a lock. The engine reads once more before it writes: if the server is away, it gets the state that the worker
-   * knows, so that it goes on to write its new state here, where it is kept.
+   * Reads the state under a lock. The engine reads once more before it writes: if the server does not give it, it gets the state that
+   * the worker knows, so that it goes on to write its new state here, where it is kept.
    */
   const readUnder = ({ info, known }: Lock) =>
     Effect.tap(
       known === undefined
         ? whileEngineWaits(taskApi.state)
-        : taskApi.state.pipe(
-          Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(known) }),
-          Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(known))
-        ),
+        : taskApi.state.pipe(Effect.timeout(answerPatience), Effect.orElseSucceed(() => known)),
       (newest) => Effect.sync(() => learn(info, newest))
     )
 

@@ -67,11 +67,11 @@ const keyOn = (claim: string, mayMake: boolean) =>
   )
 
 /** Until the scope closes, the file system refuses such calls with this code, after what somebody else does at that moment. */
-const refusing = (call: "copyFileSync" | "linkSync", code: string, meanwhile: (path: fs.PathLike) => void = () => undefined) =>
+const refusing = (call: "copyFileSync" | "fsyncSync" | "linkSync", code: string, meanwhile: (path: string) => void = () => undefined) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const spy = vi.spyOn(fs, call).mockImplementation((path: fs.PathLike) => {
-        meanwhile(path)
+      const spy = vi.spyOn(fs, call).mockImplementation((path: fs.PathLike | number) => {
+        meanwhile(String(path))
         throw Object.assign(new Error(code), { code })
       })
       syncBuiltinESMExports()
@@ -104,6 +104,13 @@ describe("the key that variables are sealed with", () => {
       expect(keys[1]).toBe(keys[0])
       expect(readdirSync(join(claim, "demo"))).toEqual(["seal.key"])
       expect(statSync(join(claim, "demo/seal.key")).mode & 0o777).toBe(0o600)
+    }))
+
+  it.effect("is the one of the Pod that was first, too, where the storage has no hard links", () =>
+    Effect.gen(function*() {
+      const claim = yield* temporaryFolder("claim")
+      yield* refusing("linkSync", "EPERM", () => writeFileSync(join(claim, "demo/seal.key"), "k".repeat(32)))
+      expect(Buffer.from(yield* keyOn(claim, true), "hex").toString()).toBe("k".repeat(32))
     }))
 
   it.effect("is never made anew by an apply", () =>
@@ -264,6 +271,16 @@ describe("a kept plan", () => {
       expect(yield* begun(claim, digest)).toMatchObject({ message: expect.stringContaining("the claim of the plan") })
       rmSync(join(claim, "demo", `${digest}.tar`))
       expect(yield* begun(claim, digest)).toMatchObject({ message: expect.stringContaining(`The claim has no plan ${digest}`) })
+    }))
+
+  it.effect("does not begin before the disk has the note that it did, which would go with the node", () =>
+    Effect.gen(function*() {
+      const claim = yield* temporaryFolder("claim")
+      const digest = yield* planned(claim)
+      const flushed: Array<string> = []
+      yield* refusing("fsyncSync", "EIO", () => void flushed.push(...readdirSync(join(claim, "demo"))))
+      expect(yield* begun(claim, digest)).toMatchObject({ message: expect.stringContaining("the claim of the plan") })
+      expect(flushed).toEqual([`${digest}.begun.tar`])
     }))
 
   it.effect("is refused when a byte of it is another, whatever its name", () =>

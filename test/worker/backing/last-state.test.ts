@@ -21,10 +21,11 @@ interface Given {
   /** What the engine left of it in a file. */
   readonly left?: "nothing" | "a state" | "what cannot be read"
   readonly stop?: Partial<Stop["Service"]>
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** Begins to settle the last state of an engine that has ended. */
-const settling = Effect.fnUntraced(function*({ left = "nothing", refuge, settle, stop }: Given) {
+const settling = Effect.fnUntraced(function*({ environment, left = "nothing", refuge, settle, stop }: Given) {
   const path = yield* temporaryFolder("last-state")
   if (left === "a state") writeFileSync(join(path, "errored.tfstate"), "{}")
   const directory = left === "what cannot be read" ? ["x".repeat(300)] : [] // no file in a directory of this name can be opened
@@ -40,7 +41,7 @@ const settling = Effect.fnUntraced(function*({ left = "nothing", refuge, settle,
     }
   })
   const delivery = Layer.mock(StateDelivery, { settle: () => settle, refuge: Effect.succeed(Option.fromUndefinedOr(refuge)) })
-  const settings = Layer.orDie(podSettings(path, path, { AGENT_JOB_STATE_PATIENCE: "1 hour" }))
+  const settings = Layer.orDie(podSettings(path, path, { AGENT_JOB_STATE_PATIENCE: "1 hour", ...environment }))
   let isUnsaved = false // as the status of the task would say after a while
   const status = Layer.succeed(TaskStatus, {
     unansweredDuring: (work) => work,
@@ -109,6 +110,17 @@ describe("a last state that the server does not take", () => {
       yield* TestClock.adjust("2 hours")
       expect((yield* Effect.flip(Fiber.join(settled))).reason).toBe("StateNotSaved")
       expect(told).toEqual([expect.stringMatching(/^The last state is in .* The Pod stays for 1h, and .* Cancel the run only after/u)])
+    }))
+
+  it.effect("is told with the limit of what its Job may live, where there is one", () =>
+    Effect.gen(function*() {
+      const { told, toldFirst } = yield* settling({ ...unreadable, environment: { AGENT_JOB_TIMEOUT_LIMIT_SECONDS: "60" } })
+      yield* toldFirst
+      expect(told).toEqual([
+        expect.stringMatching(
+          / The Pod stays for 1h at most, and no longer than its Job may live \(task\.job\.activeDeadlineSeconds\), and /u
+        )
+      ])
     }))
 
   it.effect("is taken on from the shared volume by another workspace's stage, or by a person where the pool has none", () =>

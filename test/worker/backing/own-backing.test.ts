@@ -3,7 +3,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Latch, Layer, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -11,7 +11,9 @@ import type { StageCommand } from "../../../src/core/stage/stage-commands.ts"
 import { Sha256, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { ownBacking } from "../../../src/worker/backing/own-backing.ts"
+import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { Forbidden } from "../../../src/worker/network/archive-url.ts"
+import { TaskStatus } from "../../../src/worker/task/task-status.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { sha256, tarGz } from "../fake-task-api.ts"
@@ -142,6 +144,61 @@ const kept: Readonly<Record<"plan" | "apply", Spec>> = {
   },
   apply: { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: Sha256.make("a".repeat(64)) } } }
 }
+
+const applied = { workspace: WorkspaceName.make("demo"), stage: "apply", source: kept.plan.source } as const
+
+it.effect("an apply is refused if its state, or the one of the workspace that its engine is on, would go with the Pod", () =>
+  Effect.gen(function*() {
+    const engine = yield* temporaryFolder("engine")
+    const jobTemplate = { volumeClaims: [{ claimName: "state", mountPath: "/state" }] }
+    const { mayRun } = yield* backingOf({ spec: { ...applied, jobTemplate }, status: {} })
+    const refusal = (workspace: string) =>
+      Effect.match(
+        mayRun({ subcommand: "apply", args: ["apply"], output: "printed", mutates: true }, engine, Effect.succeed(workspace)),
+        { onFailure: ({ message }) => message, onSuccess: () => "none" }
+      )
+    expect(yield* refusal("default")).toMatch(/has no backend for its state, .* or set spec\.backend\.$/u)
+    writeFileSync(join(engine, "terraform.tfstate"), JSON.stringify({ backend: { type: "local", config: { path: "/state/a" } } }))
+    expect(yield* refusal("default")).toBe("none")
+    expect(yield* refusal("prod")).toContain("keeps the state of its workspace prod in the Pod's own files")
+  }))
+
+it.effect("a last state that the worker cannot open is not taken for one that is in its backend, and is said to be unwritten", () =>
+  Effect.gen(function*() {
+    const path = yield* temporaryFolder("own")
+    let isUnwritten = false // as the status of the task would say after a while
+    const status = Layer.succeed(TaskStatus, {
+      unansweredDuring: (work) => work,
+      unsavedDuring: (work) => work,
+      unwrittenDuring: (work) => Effect.andThen(Effect.sync(() => void (isUnwritten = true)), work)
+    })
+    const { settleState } = yield* Effect.provide(
+      ownBacking({ spec: applied, status: {} }),
+      Layer.mergeAll(status, neverStops({ tooLate: Effect.sleep("1 minute") }), podSettings(path, path))
+    )
+    const directory = ["x".repeat(300)] // no file in a directory of this name can be opened
+    const settling = yield* settleState({ root: yield* openFolder(path), directory, path }).pipe(
+      Effect.provide(Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void })),
+      Effect.flip,
+      Effect.forkChild
+    )
+    yield* TestClock.adjust("1 minute")
+    expect(yield* Fiber.join(settling)).toMatchObject({
+      reason: "StateNotSaved",
+      message: expect.stringContaining("Its backend did not take this state")
+    })
+    expect(isUnwritten).toBe(true)
+  }))
+
+it.effect("the apply of a kept plan is noted beside the plan when it begins, so that no other begins", () =>
+  Effect.gen(function*() {
+    const claim = yield* temporaryFolder("claim")
+    mkdirSync(join(claim, "demo"))
+    writeFileSync(join(claim, "demo", `${"a".repeat(64)}.tar`), "")
+    const { beginPlan } = yield* backingOf({ spec: { workspace: WorkspaceName.make("demo"), ...kept.apply }, status: {} })
+    yield* Effect.provide(beginPlan, podSettings("/none", "/none", { AGENT_JOB_PLANS_DIR: claim }))
+    expect(readdirSync(join(claim, "demo"))).toEqual([`${"a".repeat(64)}.begun.tar`])
+  }))
 
 it.effect("a plan that is kept makes the key of its seal, and its apply none, which would fit no seal", () =>
   Effect.gen(function*() {

@@ -56,6 +56,13 @@ describe("the log", () => {
       expect(tail).toBe(printed.join(""))
     }))
 
+  it.effect.each(["stdout", "stderr"] as const)("has the end of %s, though a secret begins like that", (stream) =>
+    Effect.gen(function*() {
+      const { log, printed } = yield* logTo(Option.none(), ["hunter2!"])
+      yield* using(log, ({ show }) => show(Stream.make(out("no hun", stream)), []))
+      expect(printed.join("")).toBe("no hun")
+    }))
+
   it.effect("keeps no more than its end", () =>
     Effect.gen(function*() {
       const { log } = yield* logTo(Option.none())

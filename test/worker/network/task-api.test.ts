@@ -284,6 +284,12 @@ describe.concurrent("the task API", () => {
       }))
   )
 
+  it.live("takes a state for no answer whose bytes are not those of its digest", () =>
+    withTaskApi(Effect.fnUntraced(function*({ state }, { api }) {
+      api.fault("GET /state", "another state")
+      expect((yield* Effect.flip(state)).message).toContain("it answers a state of another digest than it says")
+    })))
+
   it.live("says that both want the same version when the answer stays one that it does not understand", () =>
     withTaskApi(
       Effect.fnUntraced(function*({ details }, { api }) {

@@ -34,7 +34,9 @@ const digest = Sha256.make("5".repeat(64))
 const settling = Effect.fnUntraced(
   function*(
     failure: ConstructorParameters<typeof StageFailed>[0] | StageStopped | undefined,
-    waits: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> = {},
+    { onlyDestroys = false, ...waits }: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> & {
+      onlyDestroys?: boolean
+    } = {},
     more: ReadonlyArray<UnnumberedEntry> = [],
     tooLate: Effect.Effect<void> = Effect.never
   ) {
@@ -61,7 +63,7 @@ const settling = Effect.fnUntraced(
     const place = { root: 0, directory: [], path: "/none" }
     const facts = yield* Ref.make<StageFacts>({})
     const work = yield* Effect.forkChild(
-      makeSettlement({ backing, journal, facts, onlyDestroys: false }).after(
+      makeSettlement({ backing, journal, facts, onlyDestroys }).after(
         failure === undefined ? Exit.void : Exit.fail("_tag" in failure ? failure : new StageFailed(failure)),
         place
       )
@@ -130,10 +132,14 @@ describe("a lock of the state", () => {
       expect(heard).toEqual(["done"])
     }))
 
-  it.effect("is given back at once after an engine that failed in order, since its state has everything", () =>
+  it.effect("is given back at once, and only once, after an engine that failed in order, since its state has everything", () =>
     Effect.gen(function*() {
-      const { heard } = yield* settling(failed)
+      const { goUp, heard, work } = yield* settling(failed)
       expect(heard).toEqual(["unlocked"])
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(heard).toEqual(["unlocked", "done"])
     }))
 
   it.effect("is given back only when the journal has come where a provider gave no answer, and what that may have made is named", () =>
@@ -176,6 +182,18 @@ describe("the last state of a stage", () => {
         const { unsavedEffects } = yield* facts
         expect(unsavedEffects).toContain("Made by this stage; see that the state has it: a.b. ")
         expect(unsavedEffects).toMatch(why)
+      })
+  )
+
+  it.effect.each([{ onlyDestroys: false, says: /^Its journal was full/u }, { onlyDestroys: true, says: /^$/u }])(
+    "that a full journal tells of may lack something unless the stage only destroys: $onlyDestroys",
+    ({ onlyDestroys, says }) =>
+      Effect.gen(function*() {
+        const { facts, goUp, work } = yield* settling(failed, { onlyDestroys }, [{ kind: "full", action: "create", address: "" }])
+        yield* goUp
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(work)
+        expect((yield* facts).unsavedEffects).toMatch(says)
       })
   )
 

@@ -191,6 +191,19 @@ describe("a state that is on its way", () => {
       yield* delivery.settle(Option.none())
       expect(yield* delivery.refuge).toEqual(Option.none())
     }))
+
+  it.effect("is not overtaken by the next one of its engine", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, pushed } = yield* withOutages()
+      yield* delivery.lock({ ID: "a" })
+      deaf.add("push")
+      yield* Effect.forkChild(delivery.push(state(1)))
+      yield* TestClock.adjust("1 minute")
+      deaf.clear()
+      yield* Effect.forkChild(delivery.push(state(2)))
+      yield* TestClock.adjust("1 minute")
+      expect(pushed).toEqual([state(1), state(2)])
+    }))
 })
 
 describe("a state that is read", () => {

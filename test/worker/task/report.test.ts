@@ -82,6 +82,13 @@ describe("the report", () => {
       expect(kubernetes.task().status.reportedAt).toBeUndefined()
     }))
 
+  it.effect("goes to the status although a mistake of this program keeps it from the pool", () =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world()
+      yield* Effect.exit(send(Option.some(() => Effect.die(new Error("a mistake")))))
+      expect(kubernetes.task().status.result).toEqual(result)
+    }))
+
   it.effect("goes to the status although the pool never answers", () =>
     Effect.gen(function*() {
       const { kubernetes, send } = yield* world()
