@@ -53,8 +53,9 @@ describe("a webhook for Pods that does not answer", () => {
     expect([
       failing,
       `(combined from similar events): ${failing}`,
+      "Error creating: Timeout: request did not complete within requested timeout - context deadline exceeded",
       `Error creating: admission webhook "a" denied the request: ${failing}`
-    ].map((_) => waitsForOthers(start(_)))).toEqual([true, true, false]))
+    ].map((_) => waitsForOthers(start(_)))).toEqual([true, true, true, false]))
 
   it("is told with what to do, and has denied nothing if the Job ends meanwhile", () => {
     const message = `Kubernetes cannot create the Pod before a webhook answers; see whether that is up: ${failing}`
