@@ -47,7 +47,9 @@ const whereToMake = (words: string): string => {
   const name = missing(words)
   if (name === undefined) return words
   return `${words}; ${
-    isTokenSecret.test(name) ? "the controller makes it, and its log says what keeps it from that" : "make it in the tasks' namespace"
+    isTokenSecret.test(name)
+      ? "the controller makes it, and its log says what keeps it from that; if that says nothing, somebody deleted it, so start the run anew"
+      : "make it in the tasks' namespace"
   }`
 }
 

@@ -340,7 +340,11 @@ describe("troubleOfStart of a message that has several lines", () => {
   })
   it.each([
     { lacks: "configmap \"files\" not found", next: "make it in the tasks' namespace" },
-    { lacks: "secret \"run-1a-apply-2-token\" not found", next: "the controller makes it, and its log says what keeps it from that" },
+    {
+      lacks: "secret \"run-1a-apply-2-token\" not found",
+      next:
+        "the controller makes it, and its log says what keeps it from that; if that says nothing, somebody deleted it, so start the run anew"
+    },
     { lacks: "secret \"my-token\" not found", next: "make it in the tasks' namespace" }
   ])("says where to make what a volume lacks, unless only the controller can make it: $lacks", ({ lacks, next }) => {
     const warning = Option.some({ reason: "FailedMount", message: `MountVolume.SetUp failed for volume "source" : ${lacks}` })
