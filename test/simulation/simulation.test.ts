@@ -1,5 +1,6 @@
 // Thousands of seeded schedules of crashes, lost answers, lagging caches, doubled Pods and lost nodes: nothing runs twice, everything ends.
 import { describe, expect, it } from "@effect/vitest"
+import { leases } from "../../src/kubernetes/kinds.ts"
 import { planOf } from "./approvals.ts"
 import { stageIdOf } from "./effects.ts"
 import { judge } from "./invariants.ts"
@@ -226,7 +227,7 @@ describe("what chance seldom comes to", () => {
     expect(simulation.cluster.pods).toEqual([])
   })
 
-  it("a change after an apply that was lost waits, whoever leads, until a person deletes that apply; a plan and other workspaces do not wait", () => {
+  it("a change after an apply that was lost waits, whoever leads or deletes its Lease, until a person deletes that apply; a plan and other workspaces do not wait", () => {
     const simulation = new Simulation(0)
     const goOn = (rounds: number) => {
       for (let round = 0; round < rounds; round++) simulation.round({ enginesEnd: true })
@@ -242,6 +243,7 @@ describe("what chance seldom comes to", () => {
     simulation.start("b")
     goOn(6)
     simulation.crash("a")
+    for (const { metadata } of simulation.server.all(leases)) simulation.server.remove(leases, metadata)
     simulation.thread.pass(3_700_000)
     goOn(20)
     const told = simulation.tasks.map(({ metadata: { name }, status: { phase, queue, reason } }) => [name, phase, reason, queue?.blockedBy])

@@ -5,7 +5,7 @@ import { Effect, Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
 import { isEndSeen, nodeToAsk } from "../../core/reconcile/pod-trouble.ts"
 import { holderAnnotation, holderOf, isOfTask, type Keeper, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
-import { type Changing, leftInDoubt } from "../../core/state/end-in-doubt.ts"
+import { type Changing, lastInDoubt, leftInDoubt } from "../../core/state/end-in-doubt.ts"
 import { Holder } from "../../core/task/observed.ts"
 import { isOver } from "../../core/task/status.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -92,9 +92,12 @@ export const workspaceHolder = Effect.fnUntraced(function*(
     if (Option.isSome(cache.keyOf(uid))) turns.setHolder(workspace, holder) // otherwise the world has forgotten the task, and all that is of it
   }
   const lease = yield* find(workspaceLeases, { namespace, name: leaseName(workspace) })
-  if (Option.isNone(lease)) {
-    tell(Option.none())
-    return Holder.Free()
+  if (Option.isNone(lease)) { // nobody has changed the workspace, or somebody deleted its Lease, which is no word of a person who has looked
+    const doubt = task.spec.pool === undefined
+      ? lastInDoubt(cache.tasks().values().filter(({ spec }) => spec.workspace === workspace))[0]
+      : undefined
+    tell(Option.fromUndefinedOr(doubt?.metadata.uid))
+    return doubt === undefined ? Holder.Free() : Holder.InDoubt({ by: doubt.metadata.name })
   }
   const { metadata, spec } = lease.value
   const holder = spec?.holderIdentity ?? ""

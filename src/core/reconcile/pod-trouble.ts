@@ -45,7 +45,9 @@ const whereToMake = (words: string): string => {
   const name = missing(words)
   if (name === undefined) return words
   return `${words}; ${
-    isTokenSecret.test(name) ? "the controller makes it, and its log says what keeps it from that" : "make it in the tasks' namespace"
+    isTokenSecret.test(name)
+      ? "the controller makes it, and its log says what keeps it from that; if that says nothing, somebody deleted it, so start the run anew"
+      : "make it in the tasks' namespace"
   }`
 }
 
@@ -91,8 +93,12 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
     asked.map(({ limited, requested, resource }) => `${requested} of ${resource} (the quota allows ${limited})`).join(", ")
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
-/** How Kubernetes says that a webhook for Pods does not answer, or not as one should. One that denies a Pod has other words. */
-const silentWebhook = /^(?:\(combined from similar events\): )?Error creating: Internal error occurred: failed calling webhook /u
+/**
+ * How Kubernetes says that a webhook for Pods does not answer, or not as one should, or that so many are slow that its own time for a
+ * request was over. One that denies a Pod has other words.
+ */
+const silentWebhook =
+  /^(?:\(combined from similar events\): )?Error creating: (?:Internal error occurred: failed calling webhook |Timeout: )/u
 
 /** Returns why no Pod can be made. */
 const notCreated = (message: string): Trouble => {

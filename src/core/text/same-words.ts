@@ -5,6 +5,7 @@
 const ofOneTry = [
   String.raw`\(combined from similar events\): `,
   String.raw`(?<=\bpods ")[^"]+(?=" is forbidden)`, // the name that was made up for a Pod
+  String.raw`(?<=\bresource Pod\/[a-z\d-]+\/)\S+(?= was blocked due to )`, // the same in a denial of Kyverno
   String.raw`(?<=, used: )\S+`, // what others have of a quota
   String.raw`(?<!\bsha256:)\b[0-9a-f]{64}\b`, // the id of a sandbox, and not the digest of an image
   String.raw`(?<=/netns/)[\w-]+`, // the name of its network

@@ -224,11 +224,15 @@ export const Sections = section({
     "Full name of all objects, instead of one made from the release's; cut at 40 characters."
   ),
   global: section({
-    annotations: value(pod.Annotations, {}, "Annotations of every object but the CustomResourceDefinition, which installations share."),
+    annotations: value(
+      pod.Annotations,
+      {},
+      "Annotations of every object that the installation is made of, but for the CustomResourceDefinition, which installations share, and of the Jobs of tasks."
+    ),
     ...environment("every container", ""),
     imagePullSecrets: value(pod.PullSecrets, [], "Secrets to pull the images of every Pod with, each as {name}."),
     imageRegistry: value(Schema.String, "", "Registry put before the images of controller, worker and runner."),
-    labels: value(pod.OwnLabels, {}, "Labels of every object but the CustomResourceDefinition, and not of Pods."),
+    labels: value(pod.OwnLabels, {}, "Labels of what global.annotations is on, so not of Pods."),
     podAnnotations: value(pod.Annotations, {}, "Annotations of every Pod."),
     podLabels: value(pod.OwnLabels, {}, "Labels of every Pod."),
     proxy,

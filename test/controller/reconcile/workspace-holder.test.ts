@@ -8,7 +8,7 @@ import { holderAnnotation, leaseName } from "../../../src/core/scheduling/worksp
 import { Holder } from "../../../src/core/task/observed.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { agentTasks, leases, pods } from "../../../src/kubernetes/kinds.ts"
-import { Uid } from "../../../src/schema/names.ts"
+import { Uid, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
@@ -59,6 +59,10 @@ describe("a workspace whose last apply may have made what the state lacks", () =
   const { status } = worldOf({ ...plainSeed, stage: "apply", life: "lost" }).task
   const over = Holder.Over({ resourceVersion: "101", epoch: 4 })
   const failed = { outcome: "failed", reason: "ExitCode", message: "It failed.", finishedAt: noon } as const
+  const formerOf = (former: Partial<Seed>): AgentTask => {
+    const { task } = worldOf({ ...plainSeed, stage: "apply", life: "lost", ...former })
+    return { ...task, metadata: { ...task.metadata, name: "former", uid: Uid.make("former-uid") } }
+  }
 
   it.effect.each<{ readonly given: string; readonly former?: Partial<Seed>; readonly self?: Partial<Seed>; readonly holder: Holder }>([
     { given: "as long as its task is there", holder: Holder.InDoubt({ by: "former" }) },
@@ -73,8 +77,7 @@ describe("a workspace whose last apply may have made what the state lacks", () =
     { given: "not for a stage of a pool, whose state is another", self: { pool: true }, holder: over }
   ])("is kept from others $given, whether the cache has that task or not", ({ former = {}, holder, self = {} }) =>
     Effect.gen(function*() {
-      const { task } = worldOf({ ...plainSeed, stage: "apply", life: "lost", ...former })
-      const lost: AgentTask = { ...task, metadata: { ...task.metadata, name: "former", uid: Uid.make("former-uid") } }
+      const lost = formerOf(former)
       expect((yield* heldBy("former-uid", Option.some(lost), { self }).look).holder).toEqual(holder)
       const uncached = heldBy("former-uid", Option.none(), { self })
       const { metadata, spec, status } = lost
@@ -84,6 +87,29 @@ describe("a workspace whose last apply may have made what the state lacks", () =
         status
       })
       expect((yield* uncached.look).holder).toEqual(holder)
+    }))
+
+  const lost = formerOf({})
+  const elsewhere = { ...lost, spec: { ...lost.spec, workspace: WorkspaceName.make("another") } }
+  it.effect.each([
+    { given: "as long as its task is there", former: lost, holder: Holder.InDoubt({ by: "former" }) },
+    { given: "not once its task is deleted", former: formerOf({ deleted: true }), holder: Holder.Free() },
+    { given: "not if that apply went well", former: formerOf({ life: "succeeded" }), holder: Holder.Free() },
+    { given: "not if it is another workspace", former: elsewhere, holder: Holder.Free() },
+    { given: "not for a stage of a pool", former: lost, self: { pool: true }, holder: Holder.Free() }
+  ])("is kept from others though somebody deleted its Lease, $given", ({ former, holder, self = {} }) =>
+    Effect.gen(function*() {
+      const { look, server } = heldBy("former-uid", Option.some(former), { self })
+      server.remove(leases, { name: leaseName("demo"), namespace: "tasks" })
+      expect(yield* look).toEqual({ holder, isKnown: true })
+    }))
+
+  it.effect("takes no slot from others for a task that waits for that, whether its Lease is there or not", () =>
+    Effect.gen(function*() {
+      const { server, turn } = heldBy("former-uid", Option.some(lost))
+      expect(yield* turn).toMatchObject({ _tag: "Admitted" }) // though no more may run: it looks again, and has no slot
+      server.remove(leases, { name: leaseName("demo"), namespace: "tasks" })
+      expect(yield* turn).toMatchObject({ _tag: "Admitted" })
     }))
 
   it.effect.each([

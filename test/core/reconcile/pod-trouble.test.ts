@@ -53,8 +53,9 @@ describe("a webhook for Pods that does not answer", () => {
     expect([
       failing,
       `(combined from similar events): ${failing}`,
+      "Error creating: Timeout: request did not complete within requested timeout - context deadline exceeded",
       `Error creating: admission webhook "a" denied the request: ${failing}`
-    ].map((_) => waitsForOthers(start(_)))).toEqual([true, true, false]))
+    ].map((_) => waitsForOthers(start(_)))).toEqual([true, true, true, false]))
 
   it("is told with what to do, and has denied nothing if the Job ends meanwhile", () => {
     const message = `Kubernetes cannot create the Pod before a webhook answers; see whether that is up: ${failing}`
@@ -345,7 +346,11 @@ describe("troubleOfStart of a message that has several lines", () => {
   })
   it.each([
     { lacks: "configmap \"files\" not found", next: "make it in the tasks' namespace" },
-    { lacks: "secret \"run-1a-apply-2-token\" not found", next: "the controller makes it, and its log says what keeps it from that" },
+    {
+      lacks: "secret \"run-1a-apply-2-token\" not found",
+      next:
+        "the controller makes it, and its log says what keeps it from that; if that says nothing, somebody deleted it, so start the run anew"
+    },
     { lacks: "secret \"my-token\" not found", next: "make it in the tasks' namespace" }
   ])("says where to make what a volume lacks, unless only the controller can make it: $lacks", ({ lacks, next }) => {
     const warning = Option.some({ reason: "FailedMount", message: `MountVolume.SetUp failed for volume "source" : ${lacks}` })

@@ -8,6 +8,8 @@ const sandbox = (digit: string, network: string) =>
     digit.repeat(64)
   }": plugin type="x" failed (add): netns /var/run/netns/cni-${network}: no address`
 const denied = (digit: string) => `admission webhook "images" denied the request: image r/agent@sha256:${digit.repeat(64)} is not signed`
+const blocked = (kind: string, name: string) =>
+  `Error creating: admission webhook "validate.kyverno.svc-fail" denied the request: resource ${kind}/tasks/${name} was blocked due to the following policies a: b`
 const unattached = (claim: string) => `Multi-Attach error for volume "pvc-${claim}": it is used by another Pod`
 const restarting = (wait: string, container = "runner") =>
   `Container runner ends as soon as it starts: back-off ${wait} restarting failed container=${container} pod=job-7mg4v_tasks(u)`
@@ -18,6 +20,8 @@ const [one, other] = ["0a1b2c3d-0000-4000-8000-000000000001", "0a1b2c3d-0000-400
 describe("two messages", () => {
   it.each([
     { is: "name different Pods that a quota has no room for", words: [refused("job-7mg4v", 10), refused("job-cjtfd", 10)], same: true },
+    { is: "name different Pods that Kyverno denies", words: [blocked("Pod", "job-7mg4v"), blocked("Pod", "job-cjtfd")], same: true },
+    { is: "name different Jobs that it denies", words: [blocked("Job", "job-1"), blocked("Job", "job-2")], same: false },
     { is: "tell how much others have of a quota", words: [refused("job-7mg4v", 10), refused("job-7mg4v", 12)], same: true },
     { is: "tell different limits of a quota", words: [refused("job-7mg4v", 10), refused("job-7mg4v", 10, 20)], same: false },
     { is: "name the sandbox of each try", words: [sandbox("a", one), sandbox("7", other)], same: true },
