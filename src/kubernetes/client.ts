@@ -47,8 +47,8 @@ export interface LogOptions {
  * The errors of all methods are in errors.ts. A call is tried up to three times: after `Unreachable` if it may be repeated (`get`, `list`,
  * `review`, `apply` with a UID, `delete` with a guard), and after `TooManyRequests` if its delay is at most five seconds; the caller has to
  * wait for a longer delay. After a 401 a call is tried once more with credentials read anew. Any other write that fails with `Unreachable`
- * may have happened: read before writing again. A try ends after 30 s. Streams (`watch`, `logs`) have no time limit of their own, and only
- * a 401 makes them try again.
+ * may have happened: read before writing again. A try ends after 30 s, and a write after 25 s by the API server's clock. Streams (`watch`,
+ * `logs`) have no time limit of their own, and only a 401 makes them try again.
  */
 export class Kubernetes extends Context.Service<Kubernetes, {
   /** The namespace of the credentials: the Pod's own, or the kubeconfig context's. */
@@ -147,9 +147,14 @@ interface Versioned {
   readonly metadata: { readonly resourceVersion: string }
 }
 
-const fieldManager = "agent-job"
+/**
+ * How long the API server may take for a write. Webhooks that do not answer can use that up, and it is less than `callTimeout`, so that it
+ * says so: no answer at all tells nothing. It mostly does; some requests end with their connection at that time.
+ */
+const inTime = { timeout: "25s" }
+const asManager = { fieldManager: "agent-job", ...inTime }
 /** Strict: the API server refuses a field that it does not know, as it does for `apply`. By default it would drop the field. */
-const strictly = { fieldManager, fieldValidation: "Strict" }
+const strictly = { ...asManager, fieldValidation: "Strict" }
 const pageLimit = 500
 /** How many warnings are remembered, so that each is logged once. Later ones are not logged. */
 const mostWarnings = 100
@@ -331,7 +336,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         one("create", kind, object.metadata)
       ),
     apply: (kind, object, { force = true } = {}) => {
-      const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force } })
+      const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { ...asManager, force } })
       return single(kind, json(request, ofKind(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), {
         idempotent: object.metadata.uid !== undefined
       })
@@ -346,7 +351,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       const call = one("update the status of", kind, object.metadata)
       return single(
         kind,
-        json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: { fieldManager, fieldValidation } }), ofKind(kind, object)),
+        json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: { ...strictly, fieldValidation } }), ofKind(kind, object)),
         call,
         { heard: logUnknown(call) }
       )
@@ -365,7 +370,9 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       const preconditions = guard.uid === undefined && guard.resourceVersion === undefined ? undefined : guard
       const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background", gracePeriodSeconds, preconditions }
       return Effect.asVoid(
-        unary(json(Request.delete(pathOf(kind, name)), body), one("delete", kind, name), { idempotent: preconditions !== undefined })
+        unary(json(Request.delete(pathOf(kind, name), { urlParams: inTime }), body), one("delete", kind, name), {
+          idempotent: preconditions !== undefined
+        })
       )
     },
     logs: (pod, options = {}) => {

@@ -1,5 +1,5 @@
 // A certificate authority that lives for one test, made with openssl, and the certificates that it signs.
-// Used by the tests of connections, of mirrors and of the CLI's client, and by test/faults/faulty-api.
+// Used by the tests of connections, of mirrors and of the CLI's client, by test/faults/faulty-api and test/kubernetes/silent-webhook.
 import { execFileSync } from "node:child_process"
 import { mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"

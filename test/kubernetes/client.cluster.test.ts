@@ -1,5 +1,6 @@
 import { expect, layer } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, Schema, Stream } from "effect"
+import { Context, Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
+import { HttpClient, HttpClientRequest, UrlParams } from "effect/http"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import type { Credentials } from "../../src/kubernetes/credentials.ts"
 import type { KubernetesError } from "../../src/kubernetes/errors.ts"
@@ -8,9 +9,15 @@ import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import { denyingPolicy } from "./denying-policy.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
 import { serviceAccounts } from "./service-accounts.ts"
+import { silentWebhook } from "./silent-webhook.ts"
 
-const clientWith = (change: (credentials: Credentials) => Credentials) =>
-  Layer.build(Kubernetes.layer(Effect.map(fromKubeconfig(), change))).pipe(Effect.map((built) => Context.get(built, Kubernetes)))
+const clientWith = (change: (credentials: Credentials) => Credentials, through = (http: HttpClient.HttpClient) => http) =>
+  Layer.build(Kubernetes.layer(Effect.map(fromKubeconfig(), change), through)).pipe(Effect.map((built) => Context.get(built, Kubernetes)))
+
+/** Gives the API server a second for each request that it has a limit for. */
+const hurried = HttpClient.mapRequest((request) =>
+  Option.isSome(UrlParams.getFirst(request.urlParams, "timeout")) ? HttpClientRequest.setUrlParam(request, "timeout", "1s") : request
+)
 
 layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
   const setup = Effect.gen(function*() {
@@ -146,6 +153,28 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
         headers: Effect.succeed({ authorization: "Bearer unknown" })
       }))
       expect((yield* Effect.flip(stranger.get(pods, at("any"))))._tag).toBe("Unauthorized")
+    }))
+
+  it.effect("has an answer to most writes for which the API server waits for a webhook in vain, of whatever kind", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes, namespace, things } = yield* setup
+      const { metadata } = yield* kubernetes.create(configMaps, { metadata: at("awaited") })
+      const thing = yield* kubernetes.create(things, { metadata: at("awaited"), spec: { size: 1 } })
+      const impatient = yield* clientWith((_) => _, hurried)
+      yield* silentWebhook(impatient, namespace, ["things/status"])
+      for (
+        const write of [
+          impatient.create(configMaps, { metadata: at("unborn") }),
+          impatient.apply(configMaps, { metadata: at("awaited"), data: { key: "value" } }),
+          impatient.update(configMaps, { metadata, data: { key: "value" } }),
+          impatient.updateStatus(things, { ...thing, status: { phase: "New" } }),
+          impatient.delete(configMaps, at("awaited"))
+        ]
+      ) {
+        const failed = Effect.flip<unknown, KubernetesError, never>(write)
+        const isAnswered = (error: KubernetesError) => error._tag === "Unreachable" && error.answered === true
+        expect(yield* Effect.repeat(failed, { until: isAnswered, times: 9 })).toMatchObject({ answered: true }) // about one in eight ends with the connection
+      }
     }))
 
   it.effect("asks the right place for a log", () =>
