@@ -48,6 +48,10 @@ const otherUid = (code: number, message: string, causes: ReadonlyArray<Cause>): 
 const isDenial = (message: string): boolean =>
   /^\S+(?: "[^"]*")? is forbidden: |^admission webhook "[^"]*" denied the request/u.test(message)
 
+/** What to do where the API server's own time was over: it does not say what it waited for. */
+const findSlow =
+  "see which webhook hangs or is slow (kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations), or whether etcd is, and try again"
+
 const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfter: Option.Option<Duration.Duration>): KubernetesError => {
   const causes = (status.details?.causes ?? []).filter(({ field }) => field !== "<nil>") // "<nil>" stands for "rules were not checked" and names no field
   const refusal = { ...call, code, reason: status.reason || "Unknown", detail: status.message || `HTTP ${code}` }
@@ -72,7 +76,12 @@ const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfte
   if (code === 503 && Option.isSome(retryAfter)) return new TooManyRequests({ ...refusal, retryAfter: retryAfter.value })
   return code >= 400 && code < 500 // a redirect is of something before the API server
     ? new Rejected(refusal)
-    : new Unreachable({ ...call, detail: `HTTP ${code} ${refusal.reason}: ${refusal.detail}`, answered: status.reason !== "" })
+    : new Unreachable({
+      ...call,
+      detail: `HTTP ${code} ${refusal.reason}: ${refusal.detail}`,
+      answered: status.reason !== "",
+      remedy: status.reason === "Timeout" ? findSlow : undefined
+    })
 }
 
 /** The longest delay that is believed: one answer, which may be a proxy's, would otherwise keep a watch or a task waiting for a day. */

@@ -155,7 +155,11 @@ export class Unreachable extends Data.TaggedError("Unreachable")<
 > {
   override get message() {
     return this.answered === true
-      ? cannot(this, `the API server failed (${brief(this.detail)})`, "see what its answer names, such as a webhook, and try again")
+      ? cannot(
+        this,
+        `the API server failed (${brief(this.detail)})`,
+        this.remedy ?? "see what its answer names, such as a webhook, and try again"
+      )
       : cannot(
         this,
         `the API server gave no usable answer (${brief(this.detail)})`,

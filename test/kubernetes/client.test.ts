@@ -263,6 +263,12 @@ describe("a refusal", () => {
       says: "the API server failed (HTTP 500 InternalError: about InternalError); see what its answer names"
     },
     {
+      given: "504, which names nothing that was waited for",
+      answer: status(504, "Timeout"),
+      tag: "Unreachable",
+      says: "the API server failed (HTTP 504 Timeout: about Timeout); see which webhook hangs or is slow (kubectl get "
+    },
+    {
       given: "a page of a proxy",
       answer: { status: 502, body: "<html>" } satisfies Answer,
       tag: "Unreachable",

@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import { taskLabels } from "../../src/core/manifest/labels.ts"
 import type { ResolvedConfig } from "../../src/core/resolve/resolve.ts"
-import { askedToDrain, drainAskedAt, isAnswered, notAskedToDrain } from "../../src/core/scheduling/draining.ts"
+import { drainAskedAt, isAnswered, withDrainAsked, withoutDrainAsked } from "../../src/core/scheduling/draining.ts"
 import { isOver } from "../../src/core/task/status.ts"
 import type { TaskPolicy } from "../../src/core/task/task-policy.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
@@ -233,11 +233,11 @@ export class Simulation {
     }
   }
   drain(): void {
-    this.#asked = askedToDrain(this.#asked, this.server.time)
+    this.#asked = withDrainAsked(this.#asked, this.server.time)
     this.renew()
   }
   endDrain(): void {
-    this.#asked = notAskedToDrain(this.#asked)
+    this.#asked = withoutDrainAsked(this.#asked)
     this.drainedAt = undefined
     this.renew()
   }

@@ -5,7 +5,7 @@ import { Array, Clock, Duration, Effect, Equal, Option, Schedule, Schema, Stream
 import { leaderLeaseName } from "../../core/manifest/controller-names.ts"
 import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
 import { isEngineOver } from "../../core/reconcile/pod-trouble.ts"
-import { askedToDrain, drainAskedAt, formerLeadMillis, isAnswered, notAskedToDrain } from "../../core/scheduling/draining.ts"
+import { drainAskedAt, formerLeadMillis, isAnswered, withDrainAsked, withoutDrainAsked } from "../../core/scheduling/draining.ts"
 import { jobSeen, podSeen } from "../../core/task/seen.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
@@ -235,7 +235,7 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
   yield* running(namespace) // who may not see what runs is told before anything is marked
   const now = yield* currentInstant
   const toEnd = `To end this: agent-job drain --undo${there} --name ${installation.name} --controller-namespace ${installation.namespace}`
-  const lease = yield* mark(installation, (annotations) => askedToDrain(annotations, now)).pipe(
+  const lease = yield* mark(installation, (annotations) => withDrainAsked(annotations, now)).pipe(
     leaving(`${shown(installation)} may be drained by now. ${toEnd}`)
   )
   const asked = drainAskedAt(annotationsOf(lease))
@@ -261,7 +261,7 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
 /** Ends the drain. `given`: the namespace of the tasks, if it was typed. */
 export const undo = Effect.fn("undoDrain")(function*(installation: Installation, given: Option.Option<string>) {
   if (Option.isSome(given)) yield* checkGiven(installation, given.value)
-  yield* mark(installation, notAskedToDrain)
+  yield* mark(installation, withoutDrainAsked)
   yield* awaitAnswer(installation, Option.none())
   return {
     document: { installation, drained: false },

@@ -4,7 +4,7 @@
 import { Effect, Fiber } from "effect"
 import { inWords } from "../../core/run/run-machine.ts"
 import { expressionOf } from "../../core/text/hcl.ts"
-import { isRunStatus, type RunView } from "../../schema/api/run.ts"
+import type { RunView } from "../../schema/api/run.ts"
 import type { GivenVariable } from "../flags/run-variables.ts"
 import { patiently } from "../server/patiently.ts"
 import { type NewRun, ServerClient } from "../server/server-client.ts"
@@ -28,7 +28,7 @@ import { archiveOf } from "./archive.ts"
 import { follow, followApply, followStep } from "./follow-run.ts"
 import { onInterrupt, onInterruptedStart, type Progress } from "./interrupt.ts"
 import { notKnown, type Outputs, outputsOf } from "./outputs.ts"
-import { applySummary, approvalHint, badEnd, hasApply, nextSteps, outputLines, planSummary, whyNotByItself } from "./summary.ts"
+import { applySummary, approvalHint, badEnd, doubt, hasApply, nextSteps, outputLines, planSummary, whyNotByItself } from "./summary.ts"
 
 export interface RunRequest {
   readonly directory: string
@@ -180,6 +180,7 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
   )
   const report: Report = { run, ...(yield* Effect.onInterrupt(outputsOf(run, workspaceId), () => left)) }
   if (run.status === "planned") yield* Effect.forEach(["", ...approvalHint(run)], (text) => screen.line(text))
+  if (run.status === "applied") yield* Effect.forEach(doubt(run), (text) => screen.line(text)) // as of a server from a copy
   yield* write === undefined ? tell(report, request.directory) : print(report)
   const bad = badEnd(run)
   if (bad !== undefined) return yield* bad
@@ -190,10 +191,5 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
     }
     case "planned_and_finished":
       return request.detailedExitcode && run.hasChanges !== false ? yield* new HasChanges() : undefined
-    default:
-      if (isRunStatus(run.status) || !run.final) return
-      return yield* new Failed({
-        message: `${run.id} ended as ${inWords(run.status)}, which this version of agent-job does not know; see agent-job get ${run.id}.`
-      })
   }
 })

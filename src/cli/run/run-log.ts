@@ -21,8 +21,10 @@ export interface LogRequest {
 }
 
 const newest = Effect.fnUntraced(function*(workspace: Option.Option<string>) {
-  const run = yield* (yield* ServerClient).newestRun(workspace)
-  if (Option.isSome(run)) return run.value
+  const server = yield* ServerClient
+  const run = yield* server.newestRun(workspace)
+  // No list has what a run that failed left behind.
+  if (Option.isSome(run)) return run.value.status === "errored" ? yield* server.run(run.value.id) : run.value
   const where = Option.match(workspace, { onNone: () => "", onSome: (name) => ` in workspace ${name}` })
   return yield* new NothingThere({ message: `There is no run yet${where}; start one with: agent-job run DIR` })
 })
@@ -30,14 +32,18 @@ const newest = Effect.fnUntraced(function*(workspace: Option.Option<string>) {
 /** Returns that a plan waits for a decision, as a sentence but for its beginning, and what to type. */
 const undecided = ({ id }: RunView): string => `waits for a decision: agent-job approve ${id}, or agent-job discard ${id}`
 
-/** Waits until the run is no longer planned, and returns it as it is then. */
+const isUndecided = (run: RunView): boolean => run.status === "planned" || !stepIsOver(run, "plan")
+
+/** Waits until the run has its plan and that is decided on, and returns the run as it is then. */
 const decided = Effect.fnUntraced(function*(run: RunView) {
   const screen = yield* Screen
   const server = yield* ServerClient
-  if (run.status !== "planned") return run
-  yield* screen.status(`${run.id} ${undecided(run)}`)
+  const tell = (run: RunView) => screen.status(run.status === "planned" ? `${run.id} ${undecided(run)}` : waiting(run, "plan"))
+  if (!isUndecided(run)) return run
+  yield* tell(run)
   return yield* patiently(server.run(run.id)).pipe(
-    Effect.repeat({ while: ({ status }) => status === "planned", schedule: lessOften })
+    Effect.tap((run) => isUndecided(run) ? tell(run) : Effect.void),
+    Effect.repeat({ while: isUndecided, schedule: lessOften })
   )
 })
 
@@ -73,11 +79,9 @@ const showAll = Effect.fnUntraced(function*(run: RunView, steps: ReadonlyArray<S
   return { run, any } satisfies Shown
 })
 
-/** Returns how the run did not succeed, where that is about the steps whose log was asked for. A discard is about no one step. */
-const badEndOf = (run: RunView, step: Option.Option<Step>) => {
-  const ended = run.status === "discarded" ? undefined : hasApply(run) ? "apply" : "plan"
-  return Option.getOrElse(step, () => ended) === ended ? badEnd(run) : undefined
-}
+/** Returns how the run did not succeed, unless the log of its plan alone was asked for, and that is not to blame. */
+const badEndOf = (run: RunView, step: Option.Option<Step>) =>
+  Option.contains(step, "plan") && (hasApply(run) || run.status === "discarded") ? undefined : badEnd(run)
 
 /**
  * Shows the log; says so when there is none yet, and fails when there will be none. Says why the run did not succeed; who followed it fails

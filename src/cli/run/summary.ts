@@ -72,9 +72,9 @@ const unpointed = (text: string) => text.replace(/(?<![.\s])[.\s]+$/u, "")
 
 const adviceFor = (reason: string | undefined): string | undefined => Object.entries(reasons).find(([name]) => name === reason)?.[1]
 
-/** Says of a run that left the state in doubt what a person is to do, below the sentence on its end. */
-const withDoubt = (sentences: string, { inDoubt, workspace }: RunView): string =>
-  inDoubt === true ? `${sentences}\nThe state is in doubt; ${rescueAdvice(workspace)}` : sentences
+/** Returns what a person is to do about a state that the run left in doubt, below what is said of its end. */
+export const doubt = ({ inDoubt, workspace }: RunView): ReadonlyArray<string> =>
+  inDoubt === true ? [`The state is in doubt; ${rescueAdvice(workspace)}`] : []
 
 /** Returns why a run failed: what the worker or controller says, what its reason means, and what the stage left behind. */
 const failure = (run: RunView): string => {
@@ -91,17 +91,22 @@ const failure = (run: RunView): string => {
   ].join("\n")
 }
 
-/** Returns the error of a command that stayed until the run failed, or was cancelled or discarded; undefined if it was not. */
+/**
+ * Returns the error of a command that stayed until the run failed, or was cancelled or discarded, or ended as only a newer server knows;
+ * undefined if it did not.
+ */
 export const badEnd = (run: RunView): Failed | Cancelled | undefined => {
   switch (run.status) {
     case "errored":
-      return new Failed({ message: withDoubt(failure(run), run) })
+      return new Failed({ message: [failure(run), ...doubt(run)].join("\n") })
     case "canceled":
-      return new Cancelled({ message: withDoubt(`${run.id} was cancelled.`, run) })
+      return new Cancelled({ message: [`${run.id} was cancelled.`, ...doubt(run)].join("\n") })
     case "discarded":
       return new Cancelled({ message: `${run.id} was discarded; nothing was changed.` })
     default:
-      return undefined
+      return isRunStatus(run.status) || !run.final ? undefined : new Failed({
+        message: `${run.id} ended as ${inWords(run.status)}, which this version of agent-job does not know; see agent-job get ${run.id}.`
+      })
   }
 }
 

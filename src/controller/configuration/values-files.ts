@@ -37,25 +37,32 @@ const misnamed = (file: string): Fault => ({
   message: "is no layer, since the name of one ends with .yaml; rename it, or take it away"
 })
 
-/** A file to read, and its name, as shown to people. `isLayer` is whether a file of its directory is one by its name. */
+/**
+ * A file to read, and its name, as shown to people. `isLayer` is whether a file of its directory is one by its name, and `isPipe` whether
+ * another command writes it, as for `-` and `<(...)`.
+ */
 interface ValuesFile {
   readonly file: string
   readonly path: string
   readonly isLayer: boolean
+  readonly isPipe: boolean
 }
 
 const filesIn = async (directory: string): Promise<ReadonlyArray<ValuesFile>> => {
   const data = await realpath(join(directory, "..data")).catch(() => directory) // the kubelet changes all files of a ConfigMap at once, by this link
   const names = (await readdir(data)).filter(isYaml).sort(inOrder)
   if (names.length === 0) throw new Error("no *.yaml file in it")
-  return names.map((name) => ({ file: join(directory, name), path: join(data, name), isLayer: !isMisnamed(name) }))
+  return names.map((name) => ({ file: join(directory, name), path: join(data, name), isLayer: !isMisnamed(name), isPipe: false }))
 }
 
 /** The path that means standard input. It is never opened by this name, because that fails if it is a socket. */
 const standardInput = "/dev/stdin"
 
-const filesOf = async (path: string): Promise<ReadonlyArray<ValuesFile>> =>
-  path !== standardInput && (await stat(path)).isDirectory() ? filesIn(path) : [{ file: path, path, isLayer: true }]
+const filesOf = async (path: string): Promise<ReadonlyArray<ValuesFile>> => {
+  const found = path === standardInput ? undefined : await stat(path)
+  if (found?.isDirectory() === true) return filesIn(path)
+  return [{ file: path, path, isLayer: true, isPipe: found?.isFIFO() ?? true }]
+}
 
 const reading = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Fault> =>
   Effect.tryPromise({ try: read, catch: (error) => ({ file, message: `cannot be read: ${errorInWords(error)}` }) })
@@ -63,18 +70,17 @@ const reading = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Faul
 /** The largest file, in characters, which have as many bytes at least. */
 const longestText = 1024 * 1024
 
-const readOne = ({ file, isLayer, path }: ValuesFile): Effect.Effect<ValuesText, Fault> =>
-  isLayer ? readLayer(file, path) : Effect.fail(misnamed(file))
+const readOne = (one: ValuesFile): Effect.Effect<ValuesText, Fault> => one.isLayer ? readLayer(one) : Effect.fail(misnamed(one.file))
 
-const readLayer = (file: string, path: string): Effect.Effect<ValuesText, Fault> =>
+const readLayer = ({ file, isPipe, path }: ValuesFile): Effect.Effect<ValuesText, Fault> =>
   reading(file, () => path === standardInput ? textOf(process.stdin) : readFile(path, "utf8")).pipe(
     Effect.filterOrFail(
       (text) => text.length <= longestText,
       () => ({ file, message: "is larger than 1 MiB, the most that a ConfigMap holds; check that it is the file you mean" })
     ),
     Effect.filterOrFail( // an empty file has no values, but an empty pipe is what is left of a command that failed
-      (text) => path !== standardInput || text.trim() !== "",
-      () => ({ file, message: "is empty; see what is piped into this command" })
+      (text) => !isPipe || text.trim() !== "",
+      () => ({ file, message: "is empty, or was read before; see what is piped into this command" })
     ),
     Effect.map((text) => ({ file, text }))
   )

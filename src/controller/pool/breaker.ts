@@ -7,7 +7,7 @@ export interface Breaker {
    * Lets one caller ask: returns 0 to it, which then calls `answered` or `silent`, and to any other the milliseconds after which to come
    * again. `at` is in monotonic milliseconds.
    */
-  readonly tryToAsk: (at: number) => number
+  readonly askOrWait: (at: number) => number
   readonly answered: () => void
   readonly silent: (at: number) => void
 }
@@ -25,7 +25,7 @@ export const makeBreaker = ({ askMillis, restMillis }: Times): Breaker => {
   let rests: { readonly until: number } | undefined
   let asked: { readonly at: number } | undefined
   return {
-    tryToAsk: (at) => {
+    askOrWait: (at) => {
       if (rests === undefined) return 0
       if (at < rests.until) return rests.until - at
       const askedFor = asked === undefined ? Infinity : at - asked.at

@@ -65,7 +65,7 @@ export const makePoolReports = Effect.gen(function*() {
     const task = keyOf(metadata)
     const tell = Effect.fnUntraced(function*(pool: Pool["Service"]): Effect.fn.Return<void, ReportError | PoolSilent> {
       const askedAt = yield* monotonicMillis
-      const againInMillis = results.tryToAsk(askedAt)
+      const againInMillis = results.askOrWait(askedAt)
       if (againInMillis > 0) return yield* new PoolSilent({ againInMillis })
       const heard = Effect.sync(() => results.answered())
       yield* pool.report(assignment, Option.some(metadata.uid), result, from).pipe(
@@ -94,7 +94,7 @@ export const makePoolReports = Effect.gen(function*() {
    */
   const reportWait = Effect.fnUntraced(
     function*(task: AgentTask, { assignment, message, reason }: Extract<Notice, { readonly _tag: "ReportWait" }>) {
-      if (waits.tryToAsk(yield* monotonicMillis) > 0) return false
+      if (waits.askOrWait(yield* monotonicMillis) > 0) return false
       if (Option.isNone(pool)) return true
       return yield* pool.value.wait(assignment, Option.some(task.metadata.uid), reason, message).pipe(
         Effect.andThen(heard),

@@ -14,12 +14,12 @@ export type Annotations = Readonly<Record<string, string>>
 export const drainAskedAt = (annotations: Annotations): Option.Option<string> => Option.fromUndefinedOr(annotations[request])
 
 /** Returns the annotations with the request. An earlier request keeps its time. */
-export const askedToDrain = (annotations: Annotations, now: string): Annotations => ({
+export const withDrainAsked = (annotations: Annotations, now: string): Annotations => ({
   ...annotations,
   [request]: annotations[request] ?? now
 })
 
-export const notAskedToDrain = (annotations: Annotations): Annotations => Record.remove(annotations, request)
+export const withoutDrainAsked = (annotations: Annotations): Annotations => Record.remove(annotations, request)
 
 /**
  * How long a former leader that did not give the lead back may still make a Job: its passes end within 20 s of the end of its lead, and

@@ -229,11 +229,11 @@ it.effect("says after 90 s that no controller answers, and that the request stay
 
 const ended = "Somebody has ended this drain of agent-job in agent-job, so tasks may have started since; find out why, and drain it again."
 const ends = [
-  { given: "ends it", by: ({ change }: ReturnType<typeof shared>) => change(marks.notAskedToDrain) },
+  { given: "ends it", by: ({ change }: ReturnType<typeof shared>) => change(marks.withoutDrainAsked) },
   {
     given: "ends it and drains anew",
     by: ({ change, controllerAnswers }: ReturnType<typeof shared>) => {
-      change((annotations) => marks.askedToDrain(marks.notAskedToDrain(annotations), since))
+      change((annotations) => marks.withDrainAsked(marks.withoutDrainAsked(annotations), since))
       controllerAnswers()
     }
   },
@@ -326,10 +326,10 @@ it.effect("--wait returns once the apply is over where nobody ends it, also wher
   Effect.gen(function*() {
     const world = shared()
     world.jobs.push(applyJob)
-    world.change((annotations) => marks.askedToDrain(annotations, since))
+    world.change((annotations) => marks.withDrainAsked(annotations, since))
     world.controllerAnswers()
     const draining = yield* world.begin(drain(ours, typed, true))
-    world.change((annotations) => marks.askedToDrain(annotations, "2026-01-31T13:00:00Z"))
+    world.change((annotations) => marks.withDrainAsked(annotations, "2026-01-31T13:00:00Z"))
     yield* TestClock.adjust("1 hour")
     expect(draining.pollUnsafe()).toBeUndefined()
     world.jobs.pop()
@@ -403,10 +403,10 @@ it.effect("--wait looks once more where nothing runs, and waits for the apply of
 it.effect("--undo does not say that tasks start where somebody drains again before the controller has answered", () =>
   Effect.gen(function*() {
     const world = shared()
-    world.change((annotations) => marks.askedToDrain(annotations, since))
+    world.change((annotations) => marks.withDrainAsked(annotations, since))
     world.controllerAnswers()
     const undoing = yield* world.begin(undo(ours, typed))
-    world.change((annotations) => marks.askedToDrain(annotations, "2026-01-31T13:00:00Z"))
+    world.change((annotations) => marks.withDrainAsked(annotations, "2026-01-31T13:00:00Z"))
     world.controllerAnswers()
     yield* TestClock.adjust("1 second")
     expect(yield* Fiber.join(undoing)).toMatchObject({

@@ -109,7 +109,7 @@ describe("agent-job render", () => {
         expect(yield* piped(left)).toMatchObject({
           code: 2,
           out: "",
-          error: expect.stringContaining("/dev/stdin is empty; see what is piped into this command")
+          error: expect.stringContaining("/dev/stdin is empty, or was read before; see what is piped into this command")
         })
       }
     }))

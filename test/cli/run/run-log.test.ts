@@ -1,12 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Option, Redacted, Result } from "effect"
 import { type LogRequest, showRunLog } from "../../../src/cli/run/run-log.ts"
 import { Patience } from "../../../src/cli/server/patiently.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
 import { NoUse, ServerUnreachable, unanswered } from "../../../src/cli/terminal/failure.ts"
 import type { StageView } from "../../../src/schema/api/run.ts"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
-import { cancelled, directory, failed, person, serve, userToken } from "../../server/live-server.ts"
+import { agent, applying, cancelled, directory, failed, person, serve, userToken } from "../../server/live-server.ts"
 import { green, playing, quickstart } from "../fake-agent.ts"
 import { planned, run, stage } from "../run-views.ts"
 import { toldScreen } from "../told-screen.ts"
@@ -63,6 +64,22 @@ describe("the log of a run", () => {
       server.otherwise = { body: { runs: [] } }
       expect((yield* Effect.flip(logOf(url, toldScreen(), asked()))).message).toBe("There is no run yet; start one with: agent-job run DIR")
       expect(server.asked.map(({ url }) => url)).toEqual(["/api/agent-job/v1/runs?page%5Bsize%5D=1"])
+    }))
+
+  it.live("of the newest run says what that left behind too, which no list has", () =>
+    Effect.gen(function*() {
+      const { applier, apply, id, url } = yield* applying
+      yield* applier.lock("a")
+      yield* applier.log(0, "card.ada: Creating...\n")
+      const entry = { number: 1, kind: "done", action: "create", address: "card.ada", idKey: "id", id: "1" } as const
+      yield* applier.as("POST", taskPath.effects, { entries: [entry] })
+      yield* agent(url).report(apply.id, { ...failed("The Pod is gone."), reason: "NodeLost" })
+      const [newest, named] = yield* Effect.forEach([Option.none(), Option.some(id)], (run) => {
+        const screen = toldScreen()
+        return Effect.as(logOf(url, screen, asked({ run })), screen).pipe(Effect.map((_) => _.of("line").join("\n")))
+      })
+      expect(newest).toContain("Made, but not in the state:")
+      expect(newest).toBe(named)
     }))
 
   it.live.each([false, true])(
@@ -203,6 +220,32 @@ describe("the log of a run", () => {
       expect(yield* Effect.flip(Fiber.join(following))).toMatchObject({ _tag: "Cancelled", message: expect.stringContaining("discarded") })
       expect(screen.transcript()).toBe(plan)
     }))
+
+  it.live.each([
+    { decision: "apply" as const, tag: undefined, log: apply },
+    { decision: "discard" as const, tag: "Cancelled", log: "" }
+  ])(
+    "of an apply alone is followed from before its plan, through the $decision, and says again and again what it waits for",
+    ({ decision, log, tag }) =>
+      Effect.gen(function*() {
+        const url = yield* Effect.flatMap(directory, serve)
+        const go = yield* Deferred.make<void>()
+        yield* playing(url, { ...quickstart, plan: { ...quickstart.plan, until: go } })
+        const id = yield* person(url).start("demo")
+        yield* until(url, id, "planning")
+        const screen = toldScreen()
+        const following = yield* Effect.forkChild(Effect.result(logOf(url, screen, asked({ follow: true, step: Option.some("apply") }))))
+        yield* screen.until("Planning")
+        yield* Deferred.succeed(go, undefined)
+        const waits = `${id} waits for a decision: agent-job approve ${id}, or agent-job discard ${id}`
+        yield* screen.until(waits)
+        yield* Effect.repeat(Effect.sleep("100 millis"), { until: () => screen.of("status").filter((said) => said === waits).length > 1 })
+        yield* person(url).act(id, decision)
+        const end = yield* Fiber.join(following)
+        expect(Result.isFailure(end) ? end.failure._tag : undefined).toBe(tag)
+        expect(screen.transcript()).toBe(log)
+      })
+  )
 
   const doubt = "The state is in doubt; look at it and settle it with: agent-job state rescue demo"
   it.live.each([

@@ -110,8 +110,12 @@ describe("the end of a run", () => {
     const error = badEnd(run(view))
     expect([error?.message, exitCodeOf(error)]).toEqual([says, code])
   })
-  it("is no failure where it went well, or is not known to be one", () =>
-    expect([planned, applied, run({ status: "cost_estimated", final: true })].map(badEnd)).toEqual([undefined, undefined, undefined]))
+  it("is no failure where it went well, or is not the end", () =>
+    expect([planned, applied, run({ status: "cost_estimated" })].map(badEnd)).toEqual([undefined, undefined, undefined]))
+  it("is a failure where only a newer server knows it", () =>
+    expect(badEnd(run({ status: "policy_failed", final: true }))?.message).toBe(
+      "run-a1 ended as policy failed, which this version of agent-job does not know; see agent-job get run-a1."
+    ))
 })
 
 describe("why a run waits", () => {

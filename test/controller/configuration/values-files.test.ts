@@ -1,6 +1,7 @@
 // Which files make up the values, and in which order. All mistakes are reported at once, each with its place.
 import { afterAll, describe, expect, it } from "@effect/vitest"
-import { Effect, Runtime } from "effect"
+import { Effect, Result, Runtime } from "effect"
+import { execFileSync, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -72,6 +73,19 @@ describe("values files", () => {
       expect(error.faults.map(told)).toEqual([
         `${join(place, "b.yaml")} is larger than 1 MiB, the most that a ConfigMap holds; check that it is the file you mean`
       ])
+    }))
+
+  it.live.each([
+    { what: "nothing", written: "", says: " is empty, or was read before; see what is piped into this command" },
+    { what: "no values", written: "{}", says: undefined }
+  ])("of a pipe that gets $what, such as <(...), are told from those of an empty file", ({ says, written }) =>
+    Effect.gen(function*() {
+      const pipe = join(root, `pipe${written.length}`)
+      execFileSync("mkfifo", [pipe])
+      const writer = spawn("sh", ["-c", `printf %s "$1" > "$0"`, pipe, written])
+      const read = yield* Effect.result(loadLayers([pipe]))
+      writer.kill()
+      expect(Result.isFailure(read) ? read.failure.faults.map(({ message }) => ` ${message}`)[0] : undefined).toBe(says)
     }))
 
   it.effect("tell every mistake at once, with the file that is answerable, and exit with 2", () =>

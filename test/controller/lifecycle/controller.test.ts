@@ -103,7 +103,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
     const world = make(policy)
     world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
     const { answer } = yield* answering(world)
-    const asked = draining.askedToDrain({}, noon)
+    const asked = draining.withDrainAsked({}, noon)
     const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
     const made: Array<unknown> = []
     const all: Executor["Service"]["all"] = (_, actions) =>
@@ -128,7 +128,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
 it.effect("answers no drain as long as a leader that fell silent may still make a Job", () =>
   Effect.gen(function*() {
     const { answer } = yield* answering(make(policy))
-    const asked = draining.askedToDrain({}, noon)
+    const asked = draining.withDrainAsked({}, noon)
     const while_ = (formerAtWork: boolean) => Effect.map(answer(asked, formerAtWork), draining.isAnswered)
     expect([yield* while_(true), yield* while_(false)]).toEqual([false, true])
   }))
@@ -149,7 +149,7 @@ it.effect("takes a drain over in full, even if the renewal that told of it runs 
         return Effect.void
       })
     )
-    yield* Effect.forkChild(answer(draining.askedToDrain({}, noon), false)).pipe(Effect.flatMap(Fiber.await))
+    yield* Effect.forkChild(answer(draining.withDrainAsked({}, noon), false)).pipe(Effect.flatMap(Fiber.await))
     expect(looked).toEqual(["tasks/first", "tasks/second"])
     expect(yield* SubscriptionRef.get(drained)).toBe(true)
   }))

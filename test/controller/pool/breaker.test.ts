@@ -10,7 +10,7 @@ const second = 1000
 const waits = (happened: ReadonlyArray<Happened>) => {
   const breaker = makeBreaker({ restMillis: 30 * second, askMillis: 15 * second })
   return happened.flatMap((one) => {
-    if (typeof one === "number") return [breaker.tryToAsk(one * second) / second]
+    if (typeof one === "number") return [breaker.askOrWait(one * second) / second]
     const [at, said] = one
     breaker[said](at * second)
     return []

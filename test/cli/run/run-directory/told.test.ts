@@ -228,6 +228,17 @@ describe("a run", () => {
       ])
     }))
 
+  it.live("that is applied and left the state in doubt says what to do", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ autoApprove: true }), {
+        plan: quickstart.plan,
+        apply: { log: [], result: { ...succeeded(), statePushed: false } }
+      })
+      yield* run
+      expect(screen.of("line")).toContain("The state is in doubt; look at it and settle it with: agent-job state rescue demo")
+    }))
+
   it.live("whose apply has failed before it was looked at shows that apply", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
