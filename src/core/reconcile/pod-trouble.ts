@@ -93,12 +93,10 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
     asked.map(({ limited, requested, resource }) => `${requested} of ${resource} (the quota allows ${limited})`).join(", ")
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
-/**
- * How Kubernetes says that a webhook for Pods does not answer, or not as one should, or that so many are slow that its own time for a
- * request was over. One that denies a Pod has other words.
- */
-const silentWebhook =
-  /^(?:\(combined from similar events\): )?Error creating: (?:Internal error occurred: failed calling webhook |Timeout: )/u
+/** How Kubernetes says that a webhook for Pods does not answer, or not as one should. One that denies a Pod has other words. */
+const silentWebhook = /^(?:\(combined from similar events\): )?Error creating: Internal error occurred: failed calling webhook /u
+/** How it says that its own time for a request was over, mostly because so many webhooks are slow. It names none. */
+const slow = /^(?:\(combined from similar events\): )?Error creating: Timeout: /u
 
 /** Returns why no Pod can be made. */
 const notCreated = (message: string): Trouble => {
@@ -106,6 +104,9 @@ const notCreated = (message: string): Trouble => {
   if (never !== undefined) return trouble("Refused", tooSmall(never))
   const said = whereToMake(inLine(message))
   if (isOfQuota(message)) return trouble("QuotaExceeded", `Kubernetes cannot create the Pod: ${said}`, "by others")
+  if (slow.test(message)) {
+    return trouble("Refused", `Kubernetes cannot create the Pod in its time; see which webhooks for Pods are slow: ${said}`, "by others")
+  }
   return silentWebhook.test(message)
     ? trouble("Refused", `Kubernetes cannot create the Pod before a webhook answers; see whether that is up: ${said}`, "by others")
     : trouble("Refused", `Kubernetes cannot create the Pod: ${said}`)

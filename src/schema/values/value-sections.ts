@@ -227,7 +227,7 @@ export const Sections = section({
     annotations: value(
       pod.Annotations,
       {},
-      "Annotations of every object that the installation is made of, but for the CustomResourceDefinition, which installations share, and of the Jobs of tasks."
+      "Annotations of the Jobs of tasks, and of every object that the installation is made of but the CustomResourceDefinition, which installations share."
     ),
     ...environment("every container", ""),
     imagePullSecrets: value(pod.PullSecrets, [], "Secrets to pull the images of every Pod with, each as {name}."),

@@ -62,6 +62,12 @@ describe("a webhook for Pods that does not answer", () => {
     expect(Option.getOrThrow(troubleOfStart(start(failing)))).toMatchObject({ reason: "Refused", message, ends: "by others" })
     expect(endOfStart(start(failing))).toEqual({ reason: "StartupTimeout", message })
   })
+
+  it("is not said to be down where some are so slow that the API server's time is over, which names none", () => {
+    const late = "Error creating: Timeout: request did not complete within requested timeout - context deadline exceeded"
+    const message = `Kubernetes cannot create the Pod in its time; see which webhooks for Pods are slow: ${late}`
+    expect(endOfStart(start(late))).toEqual({ reason: "StartupTimeout", message })
+  })
 })
 
 describe("startTrouble", () => {
