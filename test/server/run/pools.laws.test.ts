@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Speaker } from "../../../src/core/run/standing.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
+import { tokenHash } from "../../../src/server/access/tokens.ts"
 import { stores } from "../../../src/server/lifecycle/server.ts"
 import { Assignments, type Offered } from "../../../src/server/run/assignments.ts"
 import { Configurations } from "../../../src/server/run/configurations.ts"
@@ -28,8 +29,10 @@ const Step = Schema.Union([
 const offeredToBoth = (["one", "two"] as const).flatMap((pool) => [{ _tag: "Move", to: pool }, { _tag: "Ask", by: pool }] as const)
 const Steps = Schema.Array(Step).check(Schema.isMinLength(8), Schema.isMaxLength(20))
 
+const tokenOf = { one: "one-token-0123456789", two: "two-token-0123456789" }
+
 const stored = Layer.unwrap(Effect.map(directory, (made) => {
-  writeFileSync(join(made, "pool.token"), "one-token-0123456789 one\ntwo-token-0123456789 two\n")
+  writeFileSync(join(made, "pool.token"), `${tokenOf.one} one\n${tokenOf.two} two\n`)
   return stores(optionsIn(made))
 }))
 
@@ -65,9 +68,17 @@ layer(stored)("a stage", (it) => {
           const isOwn = before.taskUid === null ? may : before.taskUid === taskUid
           if (step._tag === "Ask") {
             yield* sql`UPDATE stages SET offeredAt = NULL WHERE id = ${id}`
-            const offered = yield* assignments.acquire({ name: `agent-${step.by}`, pool: step.by, tokenHash: "" }, 0, 100)
+            const offered = yield* assignments.acquire(
+              { name: `agent-${step.by}`, pool: step.by, tokenHash: tokenHash(tokenOf[step.by]) },
+              0,
+              100
+            )
             expect(offered.length === 0 || isOwn).toBe(true)
-            for (const { taskToken } of offered) tokens.set(step.by, (yield* assignments.byToken(taskToken))!)
+            for (const { taskToken } of offered) {
+              const known = yield* assignments.byToken(taskToken)
+              if (known === undefined) return expect.fail("the token of an offer is not known")
+              tokens.set(step.by, known)
+            }
           }
           const by = Speaker.Agent({ pool: step.by, taskUid: Option.some(taskUid) })
           if (step._tag === "Acknowledge") expect(Exit.isSuccess(yield* Effect.exit(assignments.acknowledge(id, by)))).toBe(isOwn)
