@@ -109,7 +109,7 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "the node is lost while it applies",
     shownBy: {
       "test/core/reconcile/plan.laws.test.ts": ["leaves a claimed stage alone while its node does not answer, or its Pod is not ready"],
-      "test/core/reconcile/pod-trouble.test.ts": ["blames $given on $reason"],
+      "test/core/reconcile/pod-end.test.ts": ["blames $given on $reason"],
       "test/simulation/simulation.test.ts": ["an apply whose node is lost says so"],
       "test/controller/lifecycle/controller.cluster.test.ts": ["ends a claimed task whose Pod is gone as lost, and never starts it again"],
       "test/kill-matrix/outages.kills.test.ts": ["whose node does not answer says so", "whose Pod has no network for over a minute"]
@@ -127,7 +127,7 @@ export const faults: Readonly<Record<string, Row>> = {
       ],
       "test/end-to-end/start-up.alone.test.ts": ["fills its volume is Evicted; the run says so, and keeps its state"],
       "test/end-to-end/drain.alone.test.ts": ["takes a plan, which is planned again, and waits for an apply"],
-      "test/core/reconcile/pod-trouble.test.ts": ["blames $given on $reason"],
+      "test/core/reconcile/pod-end.test.ts": ["blames $given on $reason"],
       "test/core/reconcile/plan.laws.test.ts": ["never calls anything a success without the worker's own result"]
     },
     notShown: ["pressure of memory on a real node", "an eviction at each of twenty points of one stage", "a preemption by a real scheduler"]
@@ -444,7 +444,7 @@ export const mistakes: Readonly<Record<string, Row>> = {
     fault: "an interrupted Pod leaves half a result, and its run never ends",
     shownBy: {
       "test/core/task/seen.test.ts": ["reads the worker's last words, and nothing into other words"],
-      "test/core/reconcile/pod-trouble.test.ts": [
+      "test/core/reconcile/pod-end.test.ts": [
         "adds what the worker said last, on one line, unless that is a result that cannot be read"
       ],
       "test/simulation/crash-points.test.ts": ["in ${name} ends as without it"]
@@ -566,7 +566,7 @@ export const mistakes: Readonly<Record<string, Row>> = {
   R34: {
     fault: "a Pod that cannot be set up stays pending for ever",
     shownBy: {
-      "test/core/reconcile/pod-trouble.test.ts": ["says why the node cannot set the Pod up: %s"],
+      "test/core/reconcile/start-trouble.test.ts": ["says why the node cannot set the Pod up: %s"],
       "test/end-to-end/start-up.alone.test.ts": ["fits on no node says why, and ends as StartupTimeout"]
     }
   },

@@ -3,7 +3,9 @@
 import { Schema } from "effect"
 
 const Result = Schema.Struct({ assertionResults: Schema.Array(Schema.Struct({ fullName: Schema.String, status: Schema.String })) })
-const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({ success: Schema.Boolean, testResults: Schema.Array(Result) })))
+const decode = Schema.decodeUnknownSync(
+  Schema.fromJsonString(Schema.Struct({ success: Schema.Boolean, testResults: Schema.Array(Result) }))
+)
 
 export interface End {
   readonly end: "passed" | "failed" | "no verdict"

@@ -4,7 +4,7 @@
 import { Array, Clock, Duration, Effect, Equal, Option, Schedule, Schema, Stream } from "effect"
 import { leaderLeaseName } from "../../core/manifest/controller-names.ts"
 import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
-import { isEngineOver } from "../../core/reconcile/pod-trouble.ts"
+import { isEngineOver } from "../../core/reconcile/pod-end.ts"
 import { drainAskedAt, formerLeadMillis, isAnswered, withDrainAsked, withoutDrainAsked } from "../../core/scheduling/draining.ts"
 import { jobSeen, podSeen } from "../../core/task/seen.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"

@@ -3,7 +3,7 @@
 // Called by controller/reconcile/reconcile in the synchronous step that also decides.
 import { Array, Option, Order } from "effect"
 import { attemptOf, madeNames } from "../../core/reconcile/attempts.ts"
-import { isPodOver } from "../../core/reconcile/pod-trouble.ts"
+import { isPodOver } from "../../core/reconcile/pod-end.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../../core/task/observed.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"

@@ -2,7 +2,7 @@
 // whatever it selects, the API server walks through all events of the namespace. One such read runs at a time, and the next begins at least `answerMillis` after it. Beyond `mostPages`, each object is read by itself.
 // Used by controller/reconcile/ask and controller/reconcile/reconcile.
 import { Cache, Effect, Exit, Option, Result, Schema } from "effect"
-import { isOfStart } from "../../core/reconcile/pod-trouble.ts"
+import { isOfStart } from "../../core/reconcile/start-trouble.ts"
 import type { Warning } from "../../core/task/observed.ts"
 import { Kubernetes, type Selection } from "../../kubernetes/client.ts"
 import { monotonicMillis } from "../../kubernetes/clock.ts"

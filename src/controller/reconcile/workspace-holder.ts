@@ -3,7 +3,7 @@
 // Used by controller/reconcile/ask.
 import { Effect, Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
-import { isEndSeen, nodeToAsk } from "../../core/reconcile/pod-trouble.ts"
+import { isEndSeen, nodeToAsk } from "../../core/reconcile/pod-end.ts"
 import { holderAnnotation, holderOf, isOfTask, type Keeper, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
 import { type Changing, lastInDoubt, leftInDoubt } from "../../core/state/end-in-doubt.ts"
 import { Holder } from "../../core/task/observed.ts"

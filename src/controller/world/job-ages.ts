@@ -2,7 +2,7 @@
 // Invariant: another Job begins anew; waits for anything that a Pod lacks do not count as its start; once the Job is being deleted, that is timed instead.
 // Used by controller/world/world.
 import { Option } from "effect"
-import { isSuspended, waitsForNode, waitsForOthers } from "../../core/reconcile/pod-trouble.ts"
+import { isSuspended, waitsForNode, waitsForOthers } from "../../core/reconcile/start-trouble.ts"
 import type { JobSeen, PodSeen, StartSeen } from "../../core/task/observed.ts"
 
 /** How far a Job is, since when in monotonic milliseconds. One that is held waits for a quota or webhook, or is suspended, and is not timed. */

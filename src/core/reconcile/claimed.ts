@@ -7,7 +7,7 @@ import { doubts, isFailure } from "../../schema/task/reason.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { PodSeen, Seen } from "../task/observed.ts"
 import { finished, running } from "../task/status.ts"
-import { type End, endOf, startTrouble } from "./pod-trouble.ts"
+import { type End, endOf } from "./pod-end.ts"
 import {
   andThen,
   deleteJob,
@@ -23,6 +23,7 @@ import {
   underWay
 } from "./response.ts"
 import { jobGoesOn, unreadyPatienceMillis } from "./situation.ts"
+import { startTrouble } from "./start-trouble.ts"
 
 export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
   const { metadata, status } = s.task

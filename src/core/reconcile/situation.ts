@@ -14,7 +14,8 @@ import { templateRefusal } from "../task/template-keys.ts"
 import { unknownOption } from "../task/unknown-option.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isCounted, isGivenUp, isOutOfPatience, launchesAreSpent, nextAfterMillis } from "./launches.ts"
-import { isEngineOver, isPodOver, longestStartMillis, troubleOfStart, waitsForOthers } from "./pod-trouble.ts"
+import { isEngineOver, isPodOver } from "./pod-end.ts"
+import { longestStartMillis, troubleOfStart, waitsForOthers } from "./start-trouble.ts"
 
 export const millisSince = (from: string, now: string): number => Date.parse(now) - Date.parse(from)
 

@@ -32,7 +32,6 @@ import {
   withGivenUp,
   withLaunch
 } from "./launches.ts"
-import { endOfStart, foreignTurn, longestStartMillis, lookForNode, nextToStart, troubleOfStart, waitsForOthers } from "./pod-trouble.ts"
 import {
   andThen,
   deleteJob,
@@ -50,6 +49,7 @@ import {
   underWay
 } from "./response.ts"
 import { isDeniedTooLong, jobAgeMillis, podWent } from "./situation.ts"
+import { endOfStart, foreignTurn, longestStartMillis, lookForNode, nextToStart, troubleOfStart, waitsForOthers } from "./start-trouble.ts"
 
 /**
  * Returns when to look again at a start of this age. The longer it has waited, the less a delay matters, and a thousand that wait must not

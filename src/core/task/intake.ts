@@ -1,6 +1,6 @@
 // Turns an assignment of the pool into the AgentTask that carries it out, and an assignment's id into the name of its task.
 // The name is derived, so an assignment that is offered again finds its task and makes no second one.
-// Used by controller/reconcile/execute, controller/pool, core/task/offer, core/manifest/admission/admission-references and core/reconcile/pod-trouble.
+// Used by controller/reconcile/execute, controller/pool, core/task/offer, core/manifest/admission/admission-references and core/reconcile/start-trouble.
 import { Option, Schema } from "effect"
 import { type Assignment, assignmentId } from "../../schema/api/pool-api.ts"
 import { type AgentTaskSpec, mutates } from "../../schema/task/agent-task.ts"

@@ -1,6 +1,6 @@
 // What the builders of our Pods and the programs in them agree upon: mount paths, ports, and a time and exit codes that a Job depends on.
 // The worker's own paths are mounted in the worker alone. The runner sees `dataDir`, the trusted roots and what values and task mount.
-// Used by the builders of core/manifest, core/reconcile/pod-trouble, the worker and the command line.
+// Used by the builders of core/manifest, core/reconcile/start-trouble, the worker and the command line.
 export const place = {
   /** The standard directory of the Kubernetes API's token, its certificate authority and the namespace. */
   apiToken: "/var/run/secrets/kubernetes.io/serviceaccount",

@@ -1,5 +1,5 @@
 // Finds out whether a ResourceQuota is the reason of an answer or event, as only the words tell: code and reason are those of any denial.
-// Used by kubernetes/errors.ts and core/reconcile/pod-trouble.ts.
+// Used by kubernetes/errors.ts and core/reconcile/start-trouble.ts.
 import { amountOf } from "../values/quantity.ts"
 
 /** Reports whether a quota is the reason: it is full, or new and not counted yet, so room may come by itself. */

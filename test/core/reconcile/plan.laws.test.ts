@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Effect, Equal, Option } from "effect"
 import { Action } from "../../../src/core/reconcile/action.ts"
 import { plan, rows } from "../../../src/core/reconcile/plan.ts"
-import { isPodOver } from "../../../src/core/reconcile/pod-trouble.ts"
+import { isPodOver } from "../../../src/core/reconcile/pod-end.ts"
 import { isOfNewerVersion, isOver, mayFollow } from "../../../src/core/task/status.ts"
 import { everyField, noon, perform, policyOf, type Seed, seeds, worldOf } from "../worlds.ts"
 
