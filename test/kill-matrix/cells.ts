@@ -80,6 +80,8 @@ const outlived: ReadonlyArray<Target> = ["controller", "server", ...parts]
 const ofEngine: ReadonlyArray<Target> = ["engine", "runner out of memory"]
 /** Targets that are there once the containers run. */
 const inContainers: ReadonlyArray<Target> = [...ofEngine, "worker", "worker out of memory", "exec loop"]
+/** Deletions that interrupt an engine at work; also by force, as the kubelet gives the containers their grace all the same. */
+const deletions: ReadonlyArray<Target> = ["Pod deleted", "Pod deleted by force", "Job deleted", "AgentTask deleted"]
 const isPlan = (moment: Moment) => moment === "planning" || moment === "plan saved"
 
 const byCommand: Decision = {
@@ -119,7 +121,7 @@ const outcomeOf = (target: Target, moment: Moment): Outcome | Decision => {
     case "runner out of memory":
       return moment === "planning" ? "in order" : "named"
     case "Pod deleted":
-    case "Pod deleted by force": // the kubelet gives the containers their grace all the same
+    case "Pod deleted by force":
     case "Job deleted":
       return moment === "state pushed" ? byInterrupt : moment === "applying" ? "in order" : "applied" // a plan is made again
     case "AgentTask deleted":
@@ -160,6 +162,9 @@ export const decided = cells.flatMap(({ moment, outcome, target }) =>
 
 /** Returns how the run has to end, for what was seen of it. */
 export const expectedOf = ({ outcome }: Cell, seen: Seen): Outcome => typeof outcome === "string" ? outcome : outcome.outcome(seen)
+
+/** Reports whether the apply is to wait for the blow: its own end must not come before an interrupt that takes several steps to arrive. */
+export const waitsForBlow = ({ moment, target }: Cell): boolean => moment === "applying" && deletions.includes(target)
 
 /** Returns what the blow may meet: the budget refuses the eviction of an apply until that has ended, which it may have as it reports. */
 export const mayMeet = ({ moment, target }: Cell): ReadonlyArray<Met> => {

@@ -18,7 +18,8 @@ import {
   type Met,
   moments,
   secondsAway,
-  targets
+  targets,
+  waitsForBlow
 } from "./cells.ts"
 import { reach, taskAt } from "./moments.ts"
 import { type Aftermath, aftermath } from "./outcome.ts"
@@ -105,10 +106,12 @@ describe("killed", () => {
     it(nameOf(cell), { timeout: 400_000 }, async ({ scene }) => {
       begun.add(nameOf(cell))
       const files = workload(listener, scene.name)
+      const goOn = waitsForBlow(cell) ? listener.hold(scene.name, "four") : () => {}
       const { id } = await scene.startRun(files, "--auto-approve", "--no-color")
       const [hit] = await Promise.all([aim(cell.target, taskAt(cell.moment, id)), reach(cell, id, listener, scene.name)])
       const at = performance.now()
       const met = await hit() ?? "target"
+      goOn()
       const run = await untilFinal(id, 240)
       const seconds = (performance.now() - at) / 1000
       const after = await aftermath(run, scene, files, listener)

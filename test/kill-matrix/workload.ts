@@ -15,17 +15,21 @@ export interface Listener extends AsyncDisposable {
   readonly made: (key: string) => ReadonlyMap<string, number>
   /** Completes when that thing of a run has been made. */
   readonly until: (key: string, thing: string) => Promise<void>
+  /** Lets that thing of a run wait for its answer, so that the run does not end before a blow has landed. Returns what ends the wait. */
+  readonly hold: (key: string, thing: string) => () => void
 }
 
 export const listen = async (): Promise<Listener> => {
   const counts = new Map<string, Map<string, number>>()
   const waiting = new Map<string, () => void>()
-  const server = createServer(({ url = "" }, response) => {
+  const held = new Map<string, Promise<void>>()
+  const server = createServer(async ({ url = "" }, response) => {
     const [, key = "", thing = ""] = url.split("/")
     const made = counts.get(key) ?? new Map<string, number>()
     counts.set(key, made.set(thing, (made.get(thing) ?? 0) + 1))
-    response.end("made\n")
     waiting.get(`${key}/${thing}`)?.()
+    await held.get(`${key}/${thing}`)
+    response.end("made\n")
   })
   await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve))
   const address = server.address()
@@ -35,6 +39,11 @@ export const listen = async (): Promise<Listener> => {
     made: (key) => counts.get(key) ?? new Map(),
     until: (key, thing) =>
       counts.get(key)?.has(thing) === true ? Promise.resolve() : new Promise((resolve) => waiting.set(`${key}/${thing}`, resolve)),
+    hold: (key, thing) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      held.set(`${key}/${thing}`, promise)
+      return resolve
+    },
     [Symbol.asyncDispose]: () =>
       new Promise((resolve) => {
         server.closeAllConnections()
