@@ -42,13 +42,17 @@ export const plainLines = (log: string): ReadonlyArray<string> =>
 /** Returns the lines as one, since the engine wraps them. */
 const joined = (log: string): string => plainLines(log).filter((line) => line !== "").join(" ")
 
-/** Returns the engine's own summary of its last error, from the end of its log. */
-export const errorSummary = (log: string): Option.Option<string> => {
-  const found = plainLines(log).findLast((line) => line.startsWith("Error: "))?.slice("Error: ".length).trim().replace(
-    /(?<![.:])[.:]+$/u,
-    ""
-  )
-  return Option.map(Option.fromUndefinedOr(found), (summary) => shortened(summary, longestSummary))
+/** Returns the summaries of the errors in the end of a log. Those of an engine that a provisioner ran follow the outer engine's own. */
+const errorsIn = (log: string): ReadonlyArray<string> => plainLines(log).filter((line) => line.startsWith("Error: "))
+const summaryOf = (line: string): string => shortened(line.slice("Error: ".length).trim().replace(/(?<![.:])[.:]+$/u, ""), longestSummary)
+
+/** Returns the engine's own summary of its first error, from the end of its log. */
+export const errorSummary = (log: string): Option.Option<string> => Option.map(Option.fromUndefinedOr(errorsIn(log)[0]), summaryOf)
+
+/** Returns the summary of the only error. An engine that refuses to begin prints one, and so has changed nothing. */
+const onlyError = (log: string): Option.Option<string> => {
+  const [first, ...others] = errorsIn(log)
+  return first === undefined || others.length > 0 ? Option.none() : Option.some(summaryOf(first))
 }
 
 // Sentences of the engine. `init` prints each as the summary of an error or in its first lines, and none of them on success.
@@ -99,7 +103,7 @@ const ownLock = /pq: |Workspace is already locked|locked for workspace creation|
  * the backend `http` of Terraform before 1.15 is the lock that the command wanted for itself.
  */
 const lockedOut = (name: string, log: string): string | undefined => {
-  if (!Option.contains(errorSummary(log), "Error acquiring the state lock")) return undefined
+  if (!Option.contains(onlyError(log), "Error acquiring the state lock")) return undefined
   const text = joined(log)
   const id = ownLock.test(text) ? undefined : /(?:already locked: ID=|Lock Info: ID: +)([\w-]+)/u.exec(text)?.[1]
   return id === undefined
@@ -109,11 +113,11 @@ const lockedOut = (name: string, log: string): string | undefined => {
 
 /** What both engines say of a saved plan that was made from an earlier state, or from another one. */
 const staleness = /^Saved plan (?:is stale|does not match the given state)/u
-const isStale = (log: string): boolean => Option.exists(errorSummary(log), (summary) => staleness.test(summary))
+const isStale = (log: string): boolean => Option.exists(onlyError(log), (summary) => staleness.test(summary))
 
 /** What OpenTofu says where it has no descriptor for its events. */
 const withoutEvents = (name: string, log: string): string | undefined =>
-  Option.contains(errorSummary(log), "Invalid argument") && joined(log).includes("specified by -json-into for writing")
+  Option.contains(onlyError(log), "Invalid argument") && joined(log).includes("specified by -json-into for writing")
     ? `${name} changed nothing, since a wrapper of it in the runner image closed the descriptor 7 that it tells its events on; have the wrapper exec it, or leave descriptors open (in Python, close_fds=False).`
     : undefined
 

@@ -587,8 +587,12 @@ describe("a follower that applies what it plans", () => {
       ])
     })
 
-    it("does not plan again what somebody called off, or what ended otherwise", () => {
+    it("does not plan again what somebody called off, or what ended otherwise or changed something", () => {
       const over = seen(0, 3600)
+      const changed = (task: AgentTask): AgentTask => ({
+        ...task,
+        status: { ...task.status, result: { ...refused, changes: { add: 1, change: 0, destroy: 0 } } }
+      })
       const cancelled = (task: AgentTask): AgentTask => ({ ...task, spec: { ...task.spec, cancel: true } })
       const otherwise = (task: AgentTask): AgentTask => ({ ...task, status: { ...task.status, reason: "ExitCode" } })
       expect(made(over)).toEqual(["task-3"])
@@ -596,8 +600,9 @@ describe("a follower that applies what it plans", () => {
         made({ ...over, latestApply: Option.map(over.latestApply, cancelled) }),
         made({ ...over, latest: Option.map(over.latest, cancelled) }),
         made({ ...over, latestApply: Option.none() }),
-        made({ ...over, latestApply: Option.map(over.latestApply, otherwise) })
-      ]).toEqual([[], [], [], []])
+        made({ ...over, latestApply: Option.map(over.latestApply, otherwise) }),
+        made({ ...over, latestApply: Option.map(over.latestApply, changed) })
+      ]).toEqual([[], [], [], [], []])
     })
   })
 

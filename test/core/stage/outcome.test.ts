@@ -161,6 +161,15 @@ describe("commandFailure", () => {
       reason: "DigestMismatch",
       says: "tofu apply refused the saved plan, because the state is no longer the one that it was made from; plan again."
     })),
+    ...["Error acquiring the state lock\n│ \n│ Error message: already locked: ID=7f0d5f6e", "Saved plan is stale"].map((nested) => ({
+      given: "an engine that a provisioner ran, which refused",
+      command: apply,
+      end: exited(1),
+      log:
+        `╷\n│ Error: local-exec provisioner error\n│ \n│ Error running command 'tofu apply': exit status 1. Output:\n│ Error: ${nested}\n╵\n`,
+      reason: "ExitCode",
+      says: "tofu apply failed with exit code 1: local-exec provisioner error; the log has the details."
+    })),
     {
       given: "a workspace of the engine where the backend has one alone",
       command: init,
@@ -358,7 +367,7 @@ describe("commandFailure", () => {
 })
 
 describe("errorSummary", () => {
-  it("is the engine's last error, without colours", () =>
+  it("is the engine's error, without colours", () =>
     expect(errorSummary(printed.moduleMissing)).toEqual(Option.some("Unreadable module directory")))
   it("is nothing when no error was printed", () => expect(errorSummary("all is well\n")).toEqual(Option.none()))
   it("is not taken from the middle of a line", () => expect(errorSummary("message: Error: no\n")).toEqual(Option.none()))
