@@ -1,12 +1,11 @@
 // Reference documents and schemas made from the tables and schemas of the code: reasons, decisions, metrics, rights, AgentTask, the server's API.
 // Called by generate/main.
-import { agentTaskOpenApi } from "../core/manifest/installation/crd.ts"
 import { grants } from "../core/manifest/installation/rbac.ts"
 import { rows } from "../core/reconcile/plan.ts"
 import { rows as doubts } from "../core/run/state-doubt.ts"
-import { schemaId } from "../schema/names.ts"
 import { reasons } from "../schema/task/reason.ts"
 import { openApi } from "../server/routes/open-api.ts"
+import { agentTaskFile } from "./agent-task-schema.ts"
 import { type GeneratedFile, jsonFile, markdownFile, table } from "./files/file.ts"
 import { installationOf } from "./files/installation.ts"
 import { metricsFile } from "./metrics.ts"
@@ -83,6 +82,6 @@ export const referenceFiles = (): ReadonlyArray<GeneratedFile> => [
   decisionsFile(),
   metricsFile(),
   rbacFile(),
-  jsonFile("schemas/agent-task.schema.json", { $id: schemaId("agent-task"), ...agentTaskOpenApi() }),
-  jsonFile("schemas/server.openapi.json", openApi())
+  agentTaskFile(),
+  jsonFile("schemas/server.openapi.json", openApi(), "x-comment") // OpenAPI allows no other key of ours at its root
 ]

@@ -18,9 +18,9 @@ export const yamlFile = (path: string, data: unknown, comments: ReadonlyArray<st
   content: `${[mark, ...comments].map((line) => `# ${line}\n`).join("")}${manifestYaml(data)}`
 })
 
-export const jsonFile = (path: string, data: object): GeneratedFile => ({
+export const jsonFile = (path: string, data: object, comment = "$comment"): GeneratedFile => ({
   path,
-  content: `${JSON.stringify({ $comment: mark, ...data }, null, 2)}\n`
+  content: `${JSON.stringify({ [comment]: mark, ...data }, null, 2)}\n`
 })
 
 export const markdownFile = (path: string, lines: ReadonlyArray<string>): GeneratedFile => ({

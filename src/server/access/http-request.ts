@@ -3,6 +3,7 @@
 // Used by the routes.
 import { Context, Effect, Schema, SchemaIssue } from "effect"
 import type { HttpServerRequest } from "effect/http"
+import { isUtf8 } from "node:buffer"
 import { jsonExcess, type JsonLimits } from "../../core/text/json-limits.ts"
 import { wholeUpTo } from "../../http/body.ts"
 import { WorkspaceName } from "../../schema/names.ts"
@@ -45,6 +46,9 @@ const excesses = {
   values: invalid(`The request is not as expected: it has more than ${requestLimits.values} values.`)
 }
 
+/** Its values would be other ones without a word. */
+const notUtf8 = invalid("The request is not as expected: it is not UTF-8, in which JSON is sent.")
+
 /** `nothing` is the text that an empty body stands for. Keys that the schema does not have are passed over, unless they are an error. */
 interface JsonBody {
   readonly nothing?: string
@@ -62,6 +66,7 @@ export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(
     Effect.flatMap(bytesOf(request, limitBytes), (bytes) => {
       const excess = jsonExcess(requestLimits, bytes)
       if (excess !== undefined) return Effect.fail(excesses[excess])
+      if (!isUtf8(bytes)) return Effect.fail(notUtf8)
       return Effect.mapError(decode(bytes.byteLength === 0 ? nothing : new TextDecoder().decode(bytes)), unexpected)
     })
 }

@@ -341,6 +341,17 @@ describe("a request that is not as expected", () => {
       expect((yield* agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 61, max: 1 })).status).toBe(422)
     }))
 
+  it.live("is refused where it is not UTF-8, without whose letters a value would be another one", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const path = `/api/v2/workspaces/${yield* me.workspace("demo")}/vars`
+      const set = (encoding: BufferEncoding) =>
+        me.as("POST", path, Buffer.from(JSON.stringify({ data: { attributes: { key: "city", value: "Zürich" } } }), encoding))
+      const { json, status } = yield* set("latin1")
+      expect([status, json.errors[0].detail]).toEqual([422, expect.stringContaining("it is not UTF-8")])
+      expect((yield* set("utf8")).json.data.attributes.value).toBe("Zürich")
+    }))
+
   it.live.each([
     { what: "is nested more than 64 levels deep", most: 62, beyond: (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}` },
     { what: "has more than 10000 values", most: 9994, beyond: (count: number) => JSON.stringify(Array.from({ length: count }, () => 1)) }
