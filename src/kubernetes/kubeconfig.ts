@@ -87,7 +87,7 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
       const sources = new Map<string, Source>()
       for (const source of found) {
         const next = new KubeConfig()
-        next.loadFromString(source.text)
+        next.loadFromString(source.text.trim() || "{}")
         next.makePathsAbsolute(dirname(resolve(source.file)))
         config.clusters.push(...next.clusters.filter(({ name }) => config.getCluster(name) === null))
         const users = next.users.filter(({ name }) => config.getUser(name) === null)
@@ -111,6 +111,11 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
 })
 
 type Kubeconfig = Effect.Success<ReturnType<typeof load>>["config"]
+
+/** Reports whether a kubeconfig has a current context, or is one that cannot be understood, which whoever asks for a cluster has to know. */
+export const choosesCluster = load({}).pipe(
+  Effect.match({ onFailure: ({ _tag }) => _tag === "KubeconfigUnusable", onSuccess: ({ config }) => Boolean(config.currentContext) })
+)
 
 /** Returns why a login failed. What is said of an answer that is no ExecCredential leaves out the answer, which may hold a token. */
 const loginProblem = (error: unknown, config: Kubeconfig): string => {

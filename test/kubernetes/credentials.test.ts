@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { chmod, rm, writeFile } from "node:fs/promises"
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { discover } from "../../src/kubernetes/credentials.ts"
 import { inCluster } from "../../src/kubernetes/in-cluster.ts"
@@ -16,6 +16,20 @@ const directoryWith = (files: Record<string, string>) =>
     (directory) => Effect.promise(() => Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(directory, name), text))))
   )
 const write = (directory: string, name: string, text: string) => Effect.promise(() => writeFile(join(directory, name), text))
+/** Makes this the home of whoever runs the rest of the test. */
+const homeIn = (directory: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const { HOME: home } = process.env
+      process.env.HOME = directory
+      return home
+    }),
+    (home) =>
+      Effect.sync(() => {
+        if (home === undefined) delete process.env.HOME
+        else process.env.HOME = home
+      })
+  )
 const environment = (variables: Record<string, string>) => Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(variables)))
 const inPod = environment({ KUBERNETES_SERVICE_HOST: "10.0.0.1", KUBERNETES_SERVICE_PORT: "443" })
 
@@ -302,6 +316,26 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
     }).pipe(inPod))
 
   it.effect.each([
+    { home: "no kubeconfig", text: undefined, chosen: "https://10.0.0.1:443" },
+    { home: "an empty kubeconfig", text: "\n", chosen: "https://10.0.0.1:443" },
+    { home: "a kubeconfig without a current context", text: kubeconfig({ current: "" }), chosen: "https://10.0.0.1:443" },
+    { home: "a kubeconfig with one", text: kubeconfig({}), chosen: "https://here.example:6443" },
+    { home: "a kubeconfig that is not YAML", text: "users: [", chosen: "KubeconfigUnusable" }
+  ])(
+    "are for a person in a Pod, as for kubectl, but never for a program, those of a home with $home",
+    ({ chosen, text }) =>
+      Effect.gen(function*() {
+        const directory = yield* directoryWith({ "ca.crt": authority("mounted"), token: "mounted" })
+        yield* Effect.promise(() => mkdir(join(directory, ".kube")))
+        if (text !== undefined) yield* write(directory, ".kube/config", text)
+        yield* homeIn(directory)
+        const person = discover({ directory, homeFirst: true })
+        expect(yield* Effect.match(person, { onFailure: ({ _tag }) => _tag, onSuccess: ({ server }) => server })).toBe(chosen)
+        expect((yield* discover({ directory })).server).toBe("https://10.0.0.1:443")
+      }).pipe(inPod)
+  )
+
+  it.effect.each([
     {
       given: "no such context",
       text: kubeconfig({}),
@@ -328,7 +362,7 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       tag: "KubeconfigUnusable",
       says: "The kubeconfig has no contexts; name one that has with KUBECONFIG."
     },
-    { given: "an empty file", text: "", tag: "KubeconfigUnusable", says: "the kubeconfig" },
+    { given: "an empty file", text: "", tag: "KubeconfigUnusable", says: "The kubeconfig has no contexts; name one" },
     { given: "not YAML", text: "users: [", tag: "KubeconfigUnusable", says: "Cannot understand the kubeconfig" },
     {
       given: "a proxy",
