@@ -32,23 +32,38 @@ const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
 
 const mayLack = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
-const Users = Schema.Struct({
-  users: Schema.Array(Schema.Struct({ name: Schema.String, user: mayLack(Schema.Struct({ tokenFile: mayLack(Schema.String) })) }))
+/** Standard keys that client-node does not read. */
+const Standard = Schema.Struct({
+  users: mayLack(Schema.Array(Schema.Struct({
+    name: Schema.String,
+    user: mayLack(Schema.Struct({
+      tokenFile: mayLack(Schema.String),
+      "as-groups": mayLack(Schema.Array(Schema.String)),
+      "as-uid": mayLack(Schema.String),
+      "as-user-extra": mayLack(Schema.Record(Schema.String, Schema.Unknown))
+    }))
+  })))
 })
-const decodeUsers = Schema.decodeUnknownOption(Users)
+const decodeStandard = Schema.decodeUnknownOption(Standard)
 
-interface Source {
-  readonly file: string
-  readonly text: string
+const standardOf = async (text: string): Promise<typeof Standard.Type> => {
+  if (!/tokenFile|as-(?:groups|uid|user-extra)/u.test(text)) return {}
+  const { parse } = await import("yaml")
+  return Option.getOrThrowWith(decodeStandard(parse(text)), () => new Error("its users are not of the form that kubectl knows"))
 }
 
-/** Returns the path of a user's standard `tokenFile`, which client-node does not read. */
-const tokenFileOf = async ({ file, text }: Source, wanted: string): Promise<string | undefined> => {
-  if (!text.includes("tokenFile")) return undefined
-  const { parse } = await import("yaml")
-  const users = Option.match(decodeUsers(parse(text)), { onNone: () => [], onSome: (document) => document.users })
-  const tokenFile = users.find(({ name }) => name === wanted)?.user?.tokenFile
-  return tokenFile ? resolve(dirname(file), tokenFile) : undefined
+interface Source {
+  readonly folder: string
+  readonly standard: typeof Standard.Type
+}
+
+/** Returns the path of a user's token file, and the names of the keys that ask for more than `as`. */
+const standardUser = ({ folder, standard }: Source, wanted: string) => {
+  const { tokenFile, ...others } = standard.users?.find(({ name }) => name === wanted)?.user ?? {}
+  return {
+    tokenFile: tokenFile ? resolve(folder, tokenFile) : undefined,
+    impersonating: Object.entries(others).flatMap(([key, value]) => Object.keys(value ?? {}).length > 0 ? [key] : [])
+  }
 }
 
 /** Returns the first line of the message. A YAML parser adds lines of the file below it, which may contain a credential. */
@@ -85,10 +100,11 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
       const config = new KubeConfig()
       config.users.push(nobody)
       const sources = new Map<string, Source>()
-      for (const source of found) {
+      for (const { file, text } of found) {
         const next = new KubeConfig()
-        next.loadFromString(source.text.trim() || "{}")
-        next.makePathsAbsolute(dirname(resolve(source.file)))
+        next.loadFromString(text.trim() || "{}")
+        const source = { folder: dirname(resolve(file)), standard: await standardOf(text) }
+        next.makePathsAbsolute(source.folder)
         config.clusters.push(...next.clusters.filter(({ name }) => config.getCluster(name) === null))
         const users = next.users.filter(({ name }) => config.getUser(name) === null)
         config.users.push(...users)
@@ -98,9 +114,10 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
         config.currentContext ||= next.currentContext
       }
       config.setCurrentContext(context ?? config.currentContext)
-      const user = config.getCurrentUser()?.name ?? nobody.name
-      const source = sources.get(user)
-      return { config, tokenFile: source && await tokenFileOf(source, user) }
+      const user = config.getCurrentUser()
+      const source = user && sources.get(user.name)
+      if (!source) return { config, tokenFile: undefined, impersonating: [] }
+      return { config, ...standardUser(source, user.name) }
     },
     catch: (error) =>
       new KubeconfigUnusable({
@@ -110,7 +127,8 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
   })
 })
 
-type Kubeconfig = Effect.Success<ReturnType<typeof load>>["config"]
+type Loaded = Effect.Success<ReturnType<typeof load>>
+type Kubeconfig = Loaded["config"]
 
 /** Reports whether a kubeconfig has a current context, or is one that cannot be understood, which whoever asks for a cluster has to know. */
 export const choosesCluster = load({}).pipe(
@@ -164,7 +182,9 @@ const unusable = (problem: string, next: string) => new KubeconfigUnusable({ pro
 const isPlain = ({ server }: Cluster): boolean => /^http:/iu.test(server)
 
 /** Returns the current context and its cluster, or what is wrong with them. */
-const contextOf = (config: Kubeconfig): Result.Result<{ readonly context: Context; readonly cluster: Cluster }, KubeconfigUnusable> => {
+const contextOf = (
+  { config, impersonating }: Loaded
+): Result.Result<{ readonly context: Context; readonly cluster: Cluster }, KubeconfigUnusable> => {
   const { currentContext: name } = config
   const context = config.getContextObject(name)
   if (context === null) {
@@ -182,10 +202,16 @@ const contextOf = (config: Kubeconfig): Result.Result<{ readonly context: Contex
   const cluster = config.getCluster(context.cluster)
   if (cluster === null) return lacks(`cluster ${context.cluster}`)
   if (!isPlain(cluster) && config.getUser(context.user) === null) return lacks(`user ${context.user}`)
-  return cluster.proxyUrl
-    ? Result.fail(
+  if (cluster.proxyUrl) {
+    return Result.fail(
       unusable(`The cluster of context ${name} is behind proxy-url, which is not supported`, "use a context that reaches it directly")
     )
+  }
+  return impersonating.length > 0
+    ? Result.fail(unusable(
+      `The user of context ${name} has ${impersonating.join(" and ")}, which is not supported`,
+      "use a context whose user impersonates by `as` alone, or not at all"
+    ))
     : Result.succeed({ context, cluster })
 }
 
@@ -198,14 +224,22 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
 ): Effect.fn.Return<Credentials, NoCredentials | KubeconfigUnusable> {
   const first = yield* load(options)
   const { config } = first
-  const { cluster, context } = yield* Effect.fromResult(contextOf(config))
+  const { cluster, context } = yield* Effect.fromResult(contextOf(first))
   const at = { server: cluster.server.replace(/\/+$/u, ""), namespace: context.namespace ?? "default" }
-  if (isPlain(cluster)) return { ...at, tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
+  if (isPlain(cluster)) {
+    const as = config.getCurrentUser()?.impersonateUser // no credential, and without it the rights would be all those of the proxy
+    return { ...at, tls: {}, headers: Effect.succeed(as ? { "impersonate-user": as } : {}), refresh: Effect.void }
+  }
   let current = config
+  const loggedIn = Effect.suspend(() => Effect.map(login(current), headersOf))
   const [headers, forget] = yield* forAMinute(
     first.tokenFile === undefined
-      ? Effect.suspend(() => Effect.map(login(current), headersOf))
-      : bearer(first.tokenFile, `write a token there, or correct the tokenFile of user ${context.user} in the kubeconfig`)
+      ? loggedIn
+      : Effect.zipWith(
+        loggedIn, // with `as`
+        bearer(first.tokenFile, `write a token there, or correct the tokenFile of user ${context.user} in the kubeconfig`),
+        (others, token) => ({ ...others, ...token })
+      )
   )
   const tls = tlsOf(yield* login(config))
   yield* headers

@@ -236,6 +236,28 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       expect(yield* headers).not.toEqual(first)
     }))
 
+  const as = "joe"
+  it.effect.each([
+    { given: "a token file before a token", user: { tokenFile: "token", token: "t0ken" }, sent: { authorization: "Bearer of the file" } },
+    { given: "a token and another name", user: { token: "t0ken", as }, sent: { authorization: "Bearer t0ken", "impersonate-user": as } },
+    {
+      given: "a token file and another name, of which no more is asked",
+      user: { tokenFile: "token", as, "as-groups": [], "as-uid": "", "as-user-extra": {} },
+      sent: { authorization: "Bearer of the file", "impersonate-user": as }
+    },
+    {
+      given: "another name over plain HTTP",
+      user: { tokenFile: "token", as },
+      cluster: { server: "http://127.0.0.1:8001" },
+      sent: { "impersonate-user": as }
+    }
+  ])("are, as for kubectl, $given", ({ cluster = {}, sent, user }) =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ config: kubeconfig({ user, cluster }), token: "of the file" })
+      const { headers } = yield* fromKubeconfig({ path: join(directory, "config") })
+      expect(yield* headers).toEqual(sent)
+    }))
+
   it.effect.each(["", ",\"user\":\"\""])("take the authority of a cluster also where nobody logs in%s", (user) =>
     Effect.gen(function*() {
       const cluster = { "certificate-authority-data": Buffer.from(authority("ours")).toString("base64") }
@@ -364,6 +386,19 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
     },
     { given: "an empty file", text: "", tag: "KubeconfigUnusable", says: "The kubeconfig has no contexts; name one" },
     { given: "not YAML", text: "users: [", tag: "KubeconfigUnusable", says: "Cannot understand the kubeconfig" },
+    ...Object.entries({ "as-groups": ["ops"], "as-uid": "7", "as-user-extra": { scopes: ["view"] } }).map(([key, value]) => ({
+      given: key,
+      text: kubeconfig({ user: { token: "t0ken", as: "joe", [key]: value } }),
+      tag: "KubeconfigUnusable",
+      says:
+        `The user of context main has ${key}, which is not supported; use a context whose user impersonates by \`as\` alone, or not at all.`
+    })),
+    {
+      given: "as-groups of another form",
+      text: kubeconfig({ user: { token: "t0ken", as: "joe", "as-groups": "ops" } }),
+      tag: "KubeconfigUnusable",
+      says: "its users are not of the form that kubectl knows; check it with `kubectl config view`."
+    },
     {
       given: "a proxy",
       text: kubeconfig({ cluster: { "proxy-url": "http://proxy" } }),
