@@ -11,6 +11,7 @@ import { codeOf, errorInWords } from "../schema/system-error.ts"
 import { bearer, forAMinute } from "./credential-cache.ts"
 import type { Credentials, Tls } from "./credentials.ts"
 import { KubeconfigUnusable, NoCredentials } from "./errors.ts"
+import { loginCommand, mayLack } from "./login-command.ts"
 
 export interface KubeconfigOptions {
   /** One file; by default those of KUBECONFIG that exist or, if it is not set, ~/.kube/config. */
@@ -30,10 +31,17 @@ const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
   return { files: [join(home, ".kube", "config")], named: false }
 })
 
-const mayLack = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+/** The extension of a cluster that is told to login commands. */
+const ofLoginCommands = "client.authentication.k8s.io/exec"
 
 /** Standard keys that client-node does not read. */
 const Standard = Schema.Struct({
+  clusters: mayLack(Schema.Array(Schema.Struct({
+    name: Schema.String,
+    cluster: mayLack(Schema.Struct({
+      extensions: mayLack(Schema.Array(Schema.Struct({ name: Schema.String, extension: mayLack(Schema.Unknown) })))
+    }))
+  }))),
   users: mayLack(Schema.Array(Schema.Struct({
     name: Schema.String,
     user: mayLack(Schema.Struct({
@@ -47,9 +55,9 @@ const Standard = Schema.Struct({
 const decodeStandard = Schema.decodeUnknownOption(Standard)
 
 const standardOf = async (text: string): Promise<typeof Standard.Type> => {
-  if (!/tokenFile|as-(?:groups|uid|user-extra)/u.test(text)) return {}
+  if (!/tokenFile|as-(?:groups|uid|user-extra)|client\.authentication\.k8s\.io\/exec/u.test(text)) return {}
   const { parse } = await import("yaml")
-  return Option.getOrThrowWith(decodeStandard(parse(text)), () => new Error("its users are not of the form that kubectl knows"))
+  return Option.getOrThrowWith(decodeStandard(parse(text)), () => new Error("its clusters or users are not of the form that kubectl knows"))
 }
 
 interface Source {
@@ -65,6 +73,9 @@ const standardUser = ({ folder, standard }: Source, wanted: string) => {
     impersonating: Object.entries(others).flatMap(([key, value]) => Object.keys(value ?? {}).length > 0 ? [key] : [])
   }
 }
+
+const configForLogin = ({ clusters }: typeof Standard.Type, wanted: string): unknown =>
+  clusters?.find(({ name }) => name === wanted)?.cluster?.extensions?.find(({ name }) => name === ofLoginCommands)?.extension
 
 /** Returns the first line of the message. A YAML parser adds lines of the file below it, which may contain a credential. */
 const problem = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? ""
@@ -100,12 +111,15 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
       const config = new KubeConfig()
       config.users.push(nobody)
       const sources = new Map<string, Source>()
+      const configs = new Map<string, unknown>()
       for (const { file, text } of found) {
         const next = new KubeConfig()
         next.loadFromString(text.trim() || "{}")
         const source = { folder: dirname(resolve(file)), standard: await standardOf(text) }
         next.makePathsAbsolute(source.folder)
-        config.clusters.push(...next.clusters.filter(({ name }) => config.getCluster(name) === null))
+        const clusters = next.clusters.filter(({ name }) => config.getCluster(name) === null)
+        config.clusters.push(...clusters)
+        clusters.forEach(({ name }) => configs.set(name, configForLogin(source.standard, name)))
         const users = next.users.filter(({ name }) => config.getUser(name) === null)
         config.users.push(...users)
         users.forEach(({ name }) => sources.set(name, source))
@@ -117,7 +131,14 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
       const user = config.getCurrentUser()
       const source = user && sources.get(user.name)
       if (!source) return { config, tokenFile: undefined, impersonating: [] }
-      return { config, ...standardUser(source, user.name) }
+      const standard = standardUser(source, user.name)
+      if (user.exec) {
+        const isKnown = [user.token, standard.tokenFile, user.certFile, user.certData].some(Boolean) // kubectl runs no login command then
+        const cluster = config.getCurrentCluster()
+        const place = { folder: source.folder, cluster, config: cluster && configs.get(cluster.name) }
+        config.users.unshift({ ...user, exec: isKnown ? undefined : await loginCommand(user, place) }) // the first of a name is taken
+      }
+      return { config, ...standard }
     },
     catch: (error) =>
       new KubeconfigUnusable({

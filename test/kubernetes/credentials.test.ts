@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { chmod, mkdir, rm, writeFile } from "node:fs/promises"
+import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { discover } from "../../src/kubernetes/credentials.ts"
 import { inCluster } from "../../src/kubernetes/in-cluster.ts"
@@ -236,8 +236,45 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       expect(yield* headers).not.toEqual(first)
     }))
 
+  it.effect("come from a login command beside the kubeconfig, which is told what to log in to", () =>
+    Effect.gen(function*() {
+      const plugin = `#!/bin/sh
+printf %s "$KUBERNETES_EXEC_INFO" >"$(dirname "$0")/told-$ROLE"
+echo '{"status":{"token":"of the plugin"}}'
+`
+      const directory = yield* directoryWith({ plugin, "ca.crt": "AUTHORITY" })
+      yield* Effect.promise(() => chmod(join(directory, "plugin"), 0o755))
+      const apiVersion = "client.authentication.k8s.io/v1"
+      const told = (role: string, exec: object) =>
+        Effect.gen(function*() {
+          const cluster = {
+            server: "https://told.example",
+            "certificate-authority": "ca.crt",
+            "tls-server-name": "kubernetes",
+            extensions: [{ name: "other", extension: 1 }, { name: "client.authentication.k8s.io/exec", extension: { audience: "us" } }]
+          }
+          const env = [{ name: "ROLE", value: role }, { name: "KUBERNETES_EXEC_INFO", value: "another" }]
+          yield* write(directory, "config", kubeconfig({ user: { exec: { apiVersion, command: "./plugin", env, ...exec } }, cluster }))
+          const { headers } = yield* fromKubeconfig({ path: join(directory, "config") })
+          expect(yield* headers).toEqual({ authorization: "Bearer of the plugin" })
+          return JSON.parse(yield* Effect.promise(() => readFile(join(directory, `told-${role}`), "utf8")))
+        })
+      expect(yield* told("a", {})).toEqual({ apiVersion, kind: "ExecCredential", spec: { interactive: false } })
+      const cluster = {
+        server: "https://told.example",
+        "tls-server-name": "kubernetes",
+        "certificate-authority-data": Buffer.from("AUTHORITY").toString("base64"),
+        config: { audience: "us" }
+      }
+      expect(yield* told("b", { provideClusterInfo: true })).toMatchObject({ spec: { cluster, interactive: false } })
+    }))
+
+  const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "/no/such/plugin" }
   const as = "joe"
   it.effect.each([
+    { given: "a token beside a login command", user: { token: "t0ken", exec }, sent: { authorization: "Bearer t0ken" } },
+    { given: "a token file beside a login command", user: { tokenFile: "token", exec }, sent: { authorization: "Bearer of the file" } },
+    { given: "a certificate beside a login command", user: { "client-certificate": "token", "client-key": "token", exec }, sent: {} },
     { given: "a token file before a token", user: { tokenFile: "token", token: "t0ken" }, sent: { authorization: "Bearer of the file" } },
     { given: "a token and another name", user: { token: "t0ken", as }, sent: { authorization: "Bearer t0ken", "impersonate-user": as } },
     {
@@ -397,7 +434,13 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       given: "as-groups of another form",
       text: kubeconfig({ user: { token: "t0ken", as: "joe", "as-groups": "ops" } }),
       tag: "KubeconfigUnusable",
-      says: "its users are not of the form that kubectl knows; check it with `kubectl config view`."
+      says: "its clusters or users are not of the form that kubectl knows; check it with `kubectl config view`."
+    },
+    {
+      given: "a login command of another form",
+      text: kubeconfig({ user: { exec: { command: ["./plugin"] } } }),
+      tag: "KubeconfigUnusable",
+      says: "the exec of user me is not of the form that kubectl knows; check it with `kubectl config view`."
     },
     {
       given: "a proxy",
