@@ -4,7 +4,7 @@
 import { Config, Effect, Option } from "effect"
 import type { KubeconfigUnusable, NoCredentials } from "./errors.ts"
 import { inCluster } from "./in-cluster.ts"
-import { fromKubeconfig, type KubeconfigOptions } from "./kubeconfig.ts"
+import { choosesCluster, fromKubeconfig, type KubeconfigOptions } from "./kubeconfig.ts"
 
 /** TLS material for every connection; PEM, not base64. */
 export interface Tls {
@@ -31,12 +31,18 @@ export interface Credentials {
   readonly refresh: Effect.Effect<void>
 }
 
+interface DiscoverOptions extends KubeconfigOptions {
+  readonly directory?: string | undefined
+  /** Whether ~/.kube/config comes before the account of the Pod, as for kubectl. Only for people: no file may lead a controller elsewhere. */
+  readonly homeFirst?: boolean
+}
+
 /** Returns in-cluster credentials when this runs in a Pod and no kubeconfig or context is asked for; else the kubeconfig's. */
 export const discover = Effect.fn("Credentials.discover")(function*(
-  options: KubeconfigOptions & { readonly directory?: string | undefined } = {}
+  { homeFirst = false, ...options }: DiscoverOptions = {}
 ): Effect.fn.Return<Credentials, NoCredentials | KubeconfigUnusable> {
   const inPod = yield* Config.String("KUBERNETES_SERVICE_HOST").pipe(Effect.option)
   const asked = options.path !== undefined || options.context !== undefined ||
     Option.isSome(yield* Config.String("KUBECONFIG").pipe(Effect.option))
-  return yield* Option.isSome(inPod) && !asked ? inCluster(options) : fromKubeconfig(options)
+  return yield* Option.isSome(inPod) && !asked && !(homeFirst && (yield* choosesCluster)) ? inCluster(options) : fromKubeconfig(options)
 })

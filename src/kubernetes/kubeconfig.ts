@@ -11,6 +11,7 @@ import { codeOf, errorInWords } from "../schema/system-error.ts"
 import { bearer, forAMinute } from "./credential-cache.ts"
 import type { Credentials, Tls } from "./credentials.ts"
 import { KubeconfigUnusable, NoCredentials } from "./errors.ts"
+import { loginCommand, mayLack } from "./login-command.ts"
 
 export interface KubeconfigOptions {
   /** One file; by default those of KUBECONFIG that exist or, if it is not set, ~/.kube/config. */
@@ -30,26 +31,51 @@ const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
   return { files: [join(home, ".kube", "config")], named: false }
 })
 
-const mayLack = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+/** The extension of a cluster that is told to login commands. */
+const ofLoginCommands = "client.authentication.k8s.io/exec"
 
-const Users = Schema.Struct({
-  users: Schema.Array(Schema.Struct({ name: Schema.String, user: mayLack(Schema.Struct({ tokenFile: mayLack(Schema.String) })) }))
+/** Standard keys that client-node does not read. */
+const Standard = Schema.Struct({
+  clusters: mayLack(Schema.Array(Schema.Struct({
+    name: Schema.String,
+    cluster: mayLack(Schema.Struct({
+      extensions: mayLack(Schema.Array(Schema.Struct({ name: Schema.String, extension: mayLack(Schema.Unknown) })))
+    }))
+  }))),
+  users: mayLack(Schema.Array(Schema.Struct({
+    name: Schema.String,
+    user: mayLack(Schema.Struct({
+      tokenFile: mayLack(Schema.String),
+      "as-groups": mayLack(Schema.Array(Schema.String)),
+      "as-uid": mayLack(Schema.String),
+      "as-user-extra": mayLack(Schema.Record(Schema.String, Schema.Unknown))
+    }))
+  })))
 })
-const decodeUsers = Schema.decodeUnknownOption(Users)
+const decodeStandard = Schema.decodeUnknownOption(Standard)
+
+const standardOf = async (text: string): Promise<typeof Standard.Type> => {
+  if (!/tokenFile|as-(?:groups|uid|user-extra)|client\.authentication\.k8s\.io\/exec/u.test(text)) return {}
+  const { parse } = await import("yaml")
+  return Option.getOrThrowWith(decodeStandard(parse(text)), () => new Error("its clusters or users are not of the form that kubectl knows"))
+}
 
 interface Source {
-  readonly file: string
-  readonly text: string
+  readonly folder: string
+  readonly standard: typeof Standard.Type
 }
 
-/** Returns the path of a user's standard `tokenFile`, which client-node does not read. */
-const tokenFileOf = async ({ file, text }: Source, wanted: string): Promise<string | undefined> => {
-  if (!text.includes("tokenFile")) return undefined
-  const { parse } = await import("yaml")
-  const users = Option.match(decodeUsers(parse(text)), { onNone: () => [], onSome: (document) => document.users })
-  const tokenFile = users.find(({ name }) => name === wanted)?.user?.tokenFile
-  return tokenFile ? resolve(dirname(file), tokenFile) : undefined
+/** Returns the path of a user's token file, and the names of the keys that ask for more than `as`. */
+const standardUser = ({ folder, standard }: Source, wanted: string) => {
+  const { tokenFile, ...others } = standard.users?.find(({ name }) => name === wanted)?.user ?? {}
+  return {
+    tokenFile: tokenFile ? resolve(folder, tokenFile) : undefined,
+    impersonating: Object.entries(others).flatMap(([key, value]) => Object.keys(value ?? {}).length > 0 ? [key] : [])
+  }
 }
+
+const configForLogin = ({ clusters }: typeof Standard.Type, wanted: string): unknown =>
+  clusters?.find(({ name }) => name === wanted)?.cluster?.extensions?.find(({ name }) => name === ofLoginCommands)?.extension
 
 /** Returns the first line of the message. A YAML parser adds lines of the file below it, which may contain a credential. */
 const problem = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? ""
@@ -85,11 +111,15 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
       const config = new KubeConfig()
       config.users.push(nobody)
       const sources = new Map<string, Source>()
-      for (const source of found) {
+      const configs = new Map<string, unknown>()
+      for (const { file, text } of found) {
         const next = new KubeConfig()
-        next.loadFromString(source.text)
-        next.makePathsAbsolute(dirname(resolve(source.file)))
-        config.clusters.push(...next.clusters.filter(({ name }) => config.getCluster(name) === null))
+        next.loadFromString(text.trim() || "{}")
+        const source = { folder: dirname(resolve(file)), standard: await standardOf(text) }
+        next.makePathsAbsolute(source.folder)
+        const clusters = next.clusters.filter(({ name }) => config.getCluster(name) === null)
+        config.clusters.push(...clusters)
+        clusters.forEach(({ name }) => configs.set(name, configForLogin(source.standard, name)))
         const users = next.users.filter(({ name }) => config.getUser(name) === null)
         config.users.push(...users)
         users.forEach(({ name }) => sources.set(name, source))
@@ -98,9 +128,17 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
         config.currentContext ||= next.currentContext
       }
       config.setCurrentContext(context ?? config.currentContext)
-      const user = config.getCurrentUser()?.name ?? nobody.name
-      const source = sources.get(user)
-      return { config, tokenFile: source && await tokenFileOf(source, user) }
+      const user = config.getCurrentUser()
+      const source = user && sources.get(user.name)
+      if (!source) return { config, tokenFile: undefined, impersonating: [] }
+      const standard = standardUser(source, user.name)
+      if (user.exec) {
+        const isKnown = [user.token, standard.tokenFile, user.certFile, user.certData].some(Boolean) // kubectl runs no login command then
+        const cluster = config.getCurrentCluster()
+        const place = { folder: source.folder, cluster, config: cluster && configs.get(cluster.name) }
+        config.users.unshift({ ...user, exec: isKnown ? undefined : await loginCommand(user, place) }) // the first of a name is taken
+      }
+      return { config, ...standard }
     },
     catch: (error) =>
       new KubeconfigUnusable({
@@ -110,7 +148,13 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
   })
 })
 
-type Kubeconfig = Effect.Success<ReturnType<typeof load>>["config"]
+type Loaded = Effect.Success<ReturnType<typeof load>>
+type Kubeconfig = Loaded["config"]
+
+/** Reports whether a kubeconfig has a current context, or is one that cannot be understood, which whoever asks for a cluster has to know. */
+export const choosesCluster = load({}).pipe(
+  Effect.match({ onFailure: ({ _tag }) => _tag === "KubeconfigUnusable", onSuccess: ({ config }) => Boolean(config.currentContext) })
+)
 
 /** Returns why a login failed. What is said of an answer that is no ExecCredential leaves out the answer, which may hold a token. */
 const loginProblem = (error: unknown, config: Kubeconfig): string => {
@@ -159,7 +203,9 @@ const unusable = (problem: string, next: string) => new KubeconfigUnusable({ pro
 const isPlain = ({ server }: Cluster): boolean => /^http:/iu.test(server)
 
 /** Returns the current context and its cluster, or what is wrong with them. */
-const contextOf = (config: Kubeconfig): Result.Result<{ readonly context: Context; readonly cluster: Cluster }, KubeconfigUnusable> => {
+const contextOf = (
+  { config, impersonating }: Loaded
+): Result.Result<{ readonly context: Context; readonly cluster: Cluster }, KubeconfigUnusable> => {
   const { currentContext: name } = config
   const context = config.getContextObject(name)
   if (context === null) {
@@ -177,10 +223,16 @@ const contextOf = (config: Kubeconfig): Result.Result<{ readonly context: Contex
   const cluster = config.getCluster(context.cluster)
   if (cluster === null) return lacks(`cluster ${context.cluster}`)
   if (!isPlain(cluster) && config.getUser(context.user) === null) return lacks(`user ${context.user}`)
-  return cluster.proxyUrl
-    ? Result.fail(
+  if (cluster.proxyUrl) {
+    return Result.fail(
       unusable(`The cluster of context ${name} is behind proxy-url, which is not supported`, "use a context that reaches it directly")
     )
+  }
+  return impersonating.length > 0
+    ? Result.fail(unusable(
+      `The user of context ${name} has ${impersonating.join(" and ")}, which is not supported`,
+      "use a context whose user impersonates by `as` alone, or not at all"
+    ))
     : Result.succeed({ context, cluster })
 }
 
@@ -193,14 +245,22 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
 ): Effect.fn.Return<Credentials, NoCredentials | KubeconfigUnusable> {
   const first = yield* load(options)
   const { config } = first
-  const { cluster, context } = yield* Effect.fromResult(contextOf(config))
+  const { cluster, context } = yield* Effect.fromResult(contextOf(first))
   const at = { server: cluster.server.replace(/\/+$/u, ""), namespace: context.namespace ?? "default" }
-  if (isPlain(cluster)) return { ...at, tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
+  if (isPlain(cluster)) {
+    const as = config.getCurrentUser()?.impersonateUser // no credential, and without it the rights would be all those of the proxy
+    return { ...at, tls: {}, headers: Effect.succeed(as ? { "impersonate-user": as } : {}), refresh: Effect.void }
+  }
   let current = config
+  const loggedIn = Effect.suspend(() => Effect.map(login(current), headersOf))
   const [headers, forget] = yield* forAMinute(
     first.tokenFile === undefined
-      ? Effect.suspend(() => Effect.map(login(current), headersOf))
-      : bearer(first.tokenFile, `write a token there, or correct the tokenFile of user ${context.user} in the kubeconfig`)
+      ? loggedIn
+      : Effect.zipWith(
+        loggedIn, // with `as`
+        bearer(first.tokenFile, `write a token there, or correct the tokenFile of user ${context.user} in the kubeconfig`),
+        (others, token) => ({ ...others, ...token })
+      )
   )
   const tls = tlsOf(yield* login(config))
   yield* headers

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { chmod, rm, writeFile } from "node:fs/promises"
+import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { discover } from "../../src/kubernetes/credentials.ts"
 import { inCluster } from "../../src/kubernetes/in-cluster.ts"
@@ -16,6 +16,20 @@ const directoryWith = (files: Record<string, string>) =>
     (directory) => Effect.promise(() => Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(directory, name), text))))
   )
 const write = (directory: string, name: string, text: string) => Effect.promise(() => writeFile(join(directory, name), text))
+/** Makes this the home of whoever runs the rest of the test. */
+const homeIn = (directory: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const { HOME: home } = process.env
+      process.env.HOME = directory
+      return home
+    }),
+    (home) =>
+      Effect.sync(() => {
+        if (home === undefined) delete process.env.HOME
+        else process.env.HOME = home
+      })
+  )
 const environment = (variables: Record<string, string>) => Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(variables)))
 const inPod = environment({ KUBERNETES_SERVICE_HOST: "10.0.0.1", KUBERNETES_SERVICE_PORT: "443" })
 
@@ -222,6 +236,65 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       expect(yield* headers).not.toEqual(first)
     }))
 
+  it.effect("come from a login command beside the kubeconfig, which is told what to log in to", () =>
+    Effect.gen(function*() {
+      const plugin = `#!/bin/sh
+printf %s "$KUBERNETES_EXEC_INFO" >"$(dirname "$0")/told-$ROLE"
+echo '{"status":{"token":"of the plugin"}}'
+`
+      const directory = yield* directoryWith({ plugin, "ca.crt": "AUTHORITY" })
+      yield* Effect.promise(() => chmod(join(directory, "plugin"), 0o755))
+      const apiVersion = "client.authentication.k8s.io/v1"
+      const told = (role: string, exec: object) =>
+        Effect.gen(function*() {
+          const cluster = {
+            server: "https://told.example",
+            "certificate-authority": "ca.crt",
+            "tls-server-name": "kubernetes",
+            extensions: [{ name: "other", extension: 1 }, { name: "client.authentication.k8s.io/exec", extension: { audience: "us" } }]
+          }
+          const env = [{ name: "ROLE", value: role }, { name: "KUBERNETES_EXEC_INFO", value: "another" }]
+          yield* write(directory, "config", kubeconfig({ user: { exec: { apiVersion, command: "./plugin", env, ...exec } }, cluster }))
+          const { headers } = yield* fromKubeconfig({ path: join(directory, "config") })
+          expect(yield* headers).toEqual({ authorization: "Bearer of the plugin" })
+          return JSON.parse(yield* Effect.promise(() => readFile(join(directory, `told-${role}`), "utf8")))
+        })
+      expect(yield* told("a", {})).toEqual({ apiVersion, kind: "ExecCredential", spec: { interactive: false } })
+      const cluster = {
+        server: "https://told.example",
+        "tls-server-name": "kubernetes",
+        "certificate-authority-data": Buffer.from("AUTHORITY").toString("base64"),
+        config: { audience: "us" }
+      }
+      expect(yield* told("b", { provideClusterInfo: true })).toMatchObject({ spec: { cluster, interactive: false } })
+    }))
+
+  const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "/no/such/plugin" }
+  const as = "joe"
+  it.effect.each([
+    { given: "a token beside a login command", user: { token: "t0ken", exec }, sent: { authorization: "Bearer t0ken" } },
+    { given: "a token file beside a login command", user: { tokenFile: "token", exec }, sent: { authorization: "Bearer of the file" } },
+    { given: "a certificate beside a login command", user: { "client-certificate": "token", "client-key": "token", exec }, sent: {} },
+    { given: "a token file before a token", user: { tokenFile: "token", token: "t0ken" }, sent: { authorization: "Bearer of the file" } },
+    { given: "a token and another name", user: { token: "t0ken", as }, sent: { authorization: "Bearer t0ken", "impersonate-user": as } },
+    {
+      given: "a token file and another name, of which no more is asked",
+      user: { tokenFile: "token", as, "as-groups": [], "as-uid": "", "as-user-extra": {} },
+      sent: { authorization: "Bearer of the file", "impersonate-user": as }
+    },
+    {
+      given: "another name over plain HTTP",
+      user: { tokenFile: "token", as },
+      cluster: { server: "http://127.0.0.1:8001" },
+      sent: { "impersonate-user": as }
+    }
+  ])("are, as for kubectl, $given", ({ cluster = {}, sent, user }) =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ config: kubeconfig({ user, cluster }), token: "of the file" })
+      const { headers } = yield* fromKubeconfig({ path: join(directory, "config") })
+      expect(yield* headers).toEqual(sent)
+    }))
+
   it.effect.each(["", ",\"user\":\"\""])("take the authority of a cluster also where nobody logs in%s", (user) =>
     Effect.gen(function*() {
       const cluster = { "certificate-authority-data": Buffer.from(authority("ours")).toString("base64") }
@@ -302,6 +375,26 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
     }).pipe(inPod))
 
   it.effect.each([
+    { home: "no kubeconfig", text: undefined, chosen: "https://10.0.0.1:443" },
+    { home: "an empty kubeconfig", text: "\n", chosen: "https://10.0.0.1:443" },
+    { home: "a kubeconfig without a current context", text: kubeconfig({ current: "" }), chosen: "https://10.0.0.1:443" },
+    { home: "a kubeconfig with one", text: kubeconfig({}), chosen: "https://here.example:6443" },
+    { home: "a kubeconfig that is not YAML", text: "users: [", chosen: "KubeconfigUnusable" }
+  ])(
+    "are for a person in a Pod, as for kubectl, but never for a program, those of a home with $home",
+    ({ chosen, text }) =>
+      Effect.gen(function*() {
+        const directory = yield* directoryWith({ "ca.crt": authority("mounted"), token: "mounted" })
+        yield* Effect.promise(() => mkdir(join(directory, ".kube")))
+        if (text !== undefined) yield* write(directory, ".kube/config", text)
+        yield* homeIn(directory)
+        const person = discover({ directory, homeFirst: true })
+        expect(yield* Effect.match(person, { onFailure: ({ _tag }) => _tag, onSuccess: ({ server }) => server })).toBe(chosen)
+        expect((yield* discover({ directory })).server).toBe("https://10.0.0.1:443")
+      }).pipe(inPod)
+  )
+
+  it.effect.each([
     {
       given: "no such context",
       text: kubeconfig({}),
@@ -328,8 +421,27 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       tag: "KubeconfigUnusable",
       says: "The kubeconfig has no contexts; name one that has with KUBECONFIG."
     },
-    { given: "an empty file", text: "", tag: "KubeconfigUnusable", says: "the kubeconfig" },
+    { given: "an empty file", text: "", tag: "KubeconfigUnusable", says: "The kubeconfig has no contexts; name one" },
     { given: "not YAML", text: "users: [", tag: "KubeconfigUnusable", says: "Cannot understand the kubeconfig" },
+    ...Object.entries({ "as-groups": ["ops"], "as-uid": "7", "as-user-extra": { scopes: ["view"] } }).map(([key, value]) => ({
+      given: key,
+      text: kubeconfig({ user: { token: "t0ken", as: "joe", [key]: value } }),
+      tag: "KubeconfigUnusable",
+      says:
+        `The user of context main has ${key}, which is not supported; use a context whose user impersonates by \`as\` alone, or not at all.`
+    })),
+    {
+      given: "as-groups of another form",
+      text: kubeconfig({ user: { token: "t0ken", as: "joe", "as-groups": "ops" } }),
+      tag: "KubeconfigUnusable",
+      says: "its clusters or users are not of the form that kubectl knows; check it with `kubectl config view`."
+    },
+    {
+      given: "a login command of another form",
+      text: kubeconfig({ user: { exec: { command: ["./plugin"] } } }),
+      tag: "KubeconfigUnusable",
+      says: "the exec of user me is not of the form that kubectl knows; check it with `kubectl config view`."
+    },
     {
       given: "a proxy",
       text: kubeconfig({ cluster: { "proxy-url": "http://proxy" } }),

@@ -18,7 +18,7 @@ const sayingLogin = sayingMeanwhile(
 export const cluster = ({ context }: Pick<ClusterFlags, "context">) =>
   Layer.unwrap(
     Effect.map(Screen, (screen) =>
-      Kubernetes.layer(sayingLogin(discover({ context: Option.getOrUndefined(context) })), (http, { server }) => {
+      Kubernetes.layer(sayingLogin(discover({ context: Option.getOrUndefined(context), homeFirst: true })), (http, { server }) => {
         const saying = sayingMeanwhile(`Waiting for an answer from the API server at ${server}`)
         // A log that is followed says nothing before its first line, which is no delay of the API server.
         return HttpClient.transform(http, (answer, { url, urlParams }) =>
