@@ -7,6 +7,7 @@ import { inLine } from "../../core/text/in-line.ts"
 import { elapsed } from "./amounts.ts"
 import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
+import { dropTyped } from "./typed-ahead.ts"
 import { visible, visibleInOrder } from "./visible.ts"
 
 export type Style = "plain" | "good" | "bold" | "faint"
@@ -32,7 +33,7 @@ export class Screen extends Context.Service<Screen, {
   readonly result: (text: string) => Effect.Effect<void>
   /** Writes bytes to stdout as they are, or with control characters escaped if stdout is a terminal. */
   readonly copy: (bytes: Uint8Array) => Effect.Effect<void>
-  /** Asks a question and returns what was typed; none if the input ended without an answer. */
+  /** Asks a question and returns what was typed after it; none if the input ended without an answer. */
   readonly ask: (question: string) => Effect.Effect<Option.Option<string>>
 }>()("agent-job/cli/Screen") {
   static readonly layer = (options: ScreenOptions): Layer.Layer<Screen, never, Terminal.Terminal> => Layer.effect(Screen, make(options))
@@ -152,6 +153,7 @@ const make = Effect.fnUntraced(
       copy: (bytes) => process.stdout.isTTY ? result(new TextDecoder().decode(bytes)) : print(bytes),
       ask: Effect.fnUntraced(function*(question) {
         yield* line("")
+        dropTyped()
         yield* text(`${paint(visibleInOrder(question), "bold")}\n  > `)
         const typed = yield* Effect.option(terminal.readLine)
         atLineStart = Option.isSome(typed) // the terminal has echoed the end of the line

@@ -29,7 +29,8 @@ interface ValuesText {
 const last = "values.yaml"
 const inOrder = (a: string, b: string): number => Number(a === last) - Number(b === last) || (a < b ? -1 : 1)
 
-const isYaml = (name: string): boolean => /\.ya?ml$/u.test(name)
+/** Reports whether a name is that of a YAML file, and not hidden: editors and systems keep files of their own so, such as `.#values.yaml`. */
+const isYaml = (name: string): boolean => /^[^.].*\.ya?ml$/u.test(name)
 /** Reports whether a name in a directory or ConfigMap is almost that of a layer. Left out without a word, its values would be missed too late. */
 const isMisnamed = (name: string): boolean => name.endsWith(".yml")
 const misnamed = (file: string): Fault => ({

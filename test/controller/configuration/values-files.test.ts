@@ -33,6 +33,8 @@ describe("values files", () => {
         "zoo.yaml": total(3),
         "values.yaml": total(2),
         "alpha.yaml": total(1),
+        ".#values.yaml": "of Emacs",
+        "._values.yml": "of macOS",
         "README.md": "- no"
       }
       const place = directory(files)
