@@ -86,8 +86,8 @@ const blobsIn = (files: Map<string, Uint8Array>) =>
     stream: (sha256) => Stream.make(files.get(sha256) ?? new Uint8Array()),
     about: () => Effect.succeed(Option.some({ storedAt: 0, sizeBytes: 0 })),
     head: unused,
-    check: unused,
-    sizeBytes: unused,
+    check: () => Effect.void,
+    sizeOfWhole: unused,
     all: Stream.empty,
     probe: Effect.void,
     spareRoom: Effect.void

@@ -1,4 +1,5 @@
-// Tells the log which workspaces have a state without its file, as where only the database was restored: otherwise their next run would tell.
+// Tells the log which workspaces have a state whose file is missing or cut, as where only the database was restored, or a copy of files broke
+// off: otherwise their next run would tell.
 // Used by server/lifecycle/upkeep.
 import { Context, Effect, Layer, Option } from "effect"
 import { Blobs } from "../store/blobs.ts"
@@ -14,18 +15,21 @@ const make = Effect.gen(function*() {
   const workspaces = yield* Workspaces
 
   const tell = Effect.gen(function*() {
-    const missing: Array<{ readonly workspace: string; readonly file: string }> = []
+    const told: Array<{ readonly workspace: string; readonly file: string; readonly found: string }> = []
     for (const { id, name } of yield* workspaces.list) {
       const current = yield* states.current(id)
-      if (current !== undefined && Option.isNone(yield* blobs.about(current.sha256))) {
-        missing.push({ workspace: name, file: current.sha256 })
+      if (current !== undefined) {
+        const { sha256: file, sizeBytes } = current
+        const size = Option.getOrUndefined(yield* blobs.about(file))?.sizeBytes
+        const found = size === undefined ? "nothing" : `${size} of ${sizeBytes} bytes`
+        if (size !== sizeBytes) told.push({ workspace: name, file, found })
       }
       yield* Effect.yieldNow
     }
-    if (missing.length === 0) return
+    if (told.length === 0) return
     yield* Effect.logError(
-      "the states of these workspaces are missing in blobs/, and nothing plans or applies there: copy the files there from a backup, see docs/state.md",
-      { workspaces: missing.length, missing: missing.slice(0, named) }
+      "the states of these workspaces are missing in blobs/, or cut, so no plan and no apply there succeeds: copy their files there from a backup, over what is cut, see docs/state.md",
+      { workspaces: told.length, states: told.slice(0, named) }
     )
   })
 

@@ -33,7 +33,7 @@ import { type OptionsUnusable, type ServerError, type ServerOptions, Settings } 
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { layerDatabase } from "../store/database.ts"
-import { blobsIn, databaseIn, refuseLost, warningOfNew } from "../store/earlier-data.ts"
+import { blobsIn, databaseIn, refuseLost, warningOfNew, warnOfLostKey } from "../store/earlier-data.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { tfePoolRoutes } from "../tfe/tfe-pool-routes.ts"
 import { tfeRefusedRoutes } from "../tfe/tfe-refused-routes.ts"
@@ -112,7 +112,7 @@ export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServe
 
 /** The whole server, for as long as the layer lives. */
 export const Server = (options: ServerOptions): Layer.Layer<never, OptionsUnusable | ServerError> =>
-  Layer.unwrap(Effect.map(warningOfNew(options.dataDir), (warning) =>
+  Layer.unwrap(Effect.map(Effect.andThen(warnOfLostKey(options.dataDir), warningOfNew(options.dataDir)), (warning) =>
     Layer.effectDiscard(
       HttpServer.addressFormattedWith((formatted) => {
         const address = options.tls === undefined ? formatted : formatted.replace("http:", "https:")

@@ -62,6 +62,7 @@ const make = Effect.gen(function*() {
     if (sha256 === null) return yield* Effect.die(new Error(`the configuration version ${configurationVersionId} has a run and no archive`))
     const path = directory === "" ? fileName : `${directory.replace(/\/+$/u, "")}/${fileName}`
     const blocks = importBlocks({ unsaved: found, unsavedCount: found.length, unknown: [], unknownCount: 0 })
+    yield* blobs.check(sha256) // the archive gets a digest of its own, which would be right of damaged bytes too
     const bytes = Stream.concat(Stream.fromEffect(beginning(path, blocks)), blobs.stream(sha256))
     return yield* blobs.receive(bytes, { limitBytes: archiveLimitBytes })
   })

@@ -24,15 +24,16 @@ import { Bodies } from "../access/bodies.ts"
 import { type Answer, blobAnswer, noContent, problem, stateAnswer, unlocked } from "../access/http-answer.ts"
 import { bytesOf, countOf, jsonOf, saidBytes } from "../access/http-request.ts"
 import { type Caller, Tokens } from "../access/tokens.ts"
-import { conflict, invalid, Refused } from "../refused.ts"
+import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
 import { KeptStates } from "../rescue/kept-states.ts"
 import { Assignments } from "../run/assignments.ts"
+import { Configurations } from "../run/configurations.ts"
 import { Logs } from "../run/logs.ts"
 import { type Run, Runs } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"
 import { StageStates } from "../run/stage-states.ts"
-import type { StageRow } from "../run/stages.ts"
-import { Blobs } from "../store/blobs.ts"
+import { type StageRow, Stages } from "../run/stages.ts"
+import { Blobs, type Stored } from "../store/blobs.ts"
 import { makeOneUpload } from "../store/one-upload.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { Variables, variablesOf } from "../workspace/variables.ts"
@@ -67,10 +68,12 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const assignments = yield* Assignments
   const blobs = yield* Blobs
   const bodies = yield* Bodies
+  const configurations = yield* Configurations
   const logs = yield* Logs
   const keptStates = yield* KeptStates
   const runs = yield* Runs
   const stageEnds = yield* StageEnds
+  const stages = yield* Stages
   const states = yield* StageStates
   const versions = yield* StateVersions
   const tokens = yield* Tokens
@@ -126,23 +129,32 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       return HttpServerResponse.jsonUnsafe(task)
     })
 
+  /** Returns the archive of a run. That of an import is not the one of its configuration version, and no row has its size. */
+  const archiveOf = ({ archiveSha256, configurationVersionId }: Run): Effect.Effect<Stored, StoreFailure> =>
+    Effect.map(configurations.get(configurationVersionId), ({ sha256, sizeBytes }) => ({
+      sha256: archiveSha256,
+      sizeBytes: sha256 === archiveSha256 ? sizeBytes : null
+    }))
+
+  /** Returns the saved plan of a run, which is of the newest stage that stored one; an early row does not have its size. */
+  const planOf = ({ id, planSha256 }: Run): Effect.Effect<Stored, StoreFailure> =>
+    planSha256 === null
+      ? Effect.fail(
+        new Refused({
+          status: 404,
+          error: "no-plan",
+          message: `The run ${id} has no saved plan to apply; start it again, so that it is planned.`
+        })
+      )
+      : Effect.map(stages.listedOf(id), (all) => ({
+        sha256: planSha256,
+        sizeBytes: all.findLast(({ planBytes }) => planBytes > 0)?.planBytes ?? null
+      }))
+
   return [
     task("GET", taskPath.assignment, (_, stage, run) => details(stage, run)),
-    task("GET", taskPath.archive, (_, __, run) => blobAnswer(blobs, run.archiveSha256)),
-    task(
-      "GET",
-      taskPath.plan,
-      (_, __, run) =>
-        run.planSha256 === null
-          ? Effect.fail(
-            new Refused({
-              status: 404,
-              error: "no-plan",
-              message: `The run ${run.id} has no saved plan to apply; start it again, so that it is planned.`
-            })
-          )
-          : blobAnswer(blobs, run.planSha256)
-    ),
+    task("GET", taskPath.archive, (_, __, run) => Effect.flatMap(archiveOf(run), (archive) => blobAnswer(blobs, archive))),
+    task("GET", taskPath.plan, (_, __, run) => Effect.flatMap(planOf(run), (plan) => blobAnswer(blobs, plan))),
     task("PUT", taskPath.plan, (request, stage, run) =>
       Effect.gen(function*() {
         yield* onlyPlan(

@@ -39,7 +39,8 @@ export const StageRow = Schema.Struct({
   effects: Schema.NullOr(Schema.fromJsonString(StoredLeftOver)),
   cancelSeq: Schema.NullOr(Schema.Int),
   logEnd: Schema.Int,
-  logStored: Schema.Int
+  logStored: Schema.Int,
+  planBytes: Schema.Int
 })
 export type StageRow = typeof StageRow.Type
 

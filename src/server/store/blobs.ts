@@ -22,6 +22,13 @@ export interface Received {
   readonly aside: string
 }
 
+/** A blob as its row names it. */
+export interface Stored {
+  readonly sha256: string
+  /** Null where no row says how large it is, or where that is not enough to know of it. */
+  readonly sizeBytes: number | null
+}
+
 interface Limits {
   readonly limitBytes: number
   /** The SHA-256 that the sender claims. */
@@ -46,7 +53,11 @@ export class Blobs extends Context.Service<Blobs, {
    */
   readonly store: (received: Received) => Effect.Effect<void, Refused>
   readonly stream: (sha256: string) => Stream.Stream<Uint8Array, Refused>
-  readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
+  /**
+   * Returns the size of a blob that is as large as its row says or, where that says nothing, has its digest, for which all of it is read.
+   * Fails as `check`.
+   */
+  readonly sizeOfWhole: (stored: Stored) => Effect.Effect<number, Refused>
   /** Fails with 503 when the file is damaged, or, as each that reads it, missing. */
   readonly check: (sha256: string) => Effect.Effect<void, Refused>
   /** Returns the whole blob, checked against its digest. Used for states that are looked into. */
@@ -91,14 +102,25 @@ const noSpareRoom = new Refused({
   } MiB and ${kept.files} files that it keeps for the states of runs at work; whoever runs the server has to make room (docs/state.md, "When little room is left").`
 })
 
+const instead = "If it is a state, it can be pushed again instead; if it is of a run, start another."
+
 /** Returns the refusal for a file that a row names and that is not there, as where only the database was restored. */
 const missing = (sha256: string, path: string, cause: unknown) =>
   new Refused({
     status: 503,
     error: "storage",
     message:
-      `The stored file ${sha256} is missing in the server's data directory, so it cannot be given out; copy it there from blobs/ of a backup. If it is a state, it can be pushed again instead; if it is of a run, start another.`,
+      `The stored file ${sha256} is missing in the server's data directory, so it cannot be given out; copy it there from blobs/ of a backup. ${instead}`,
     beneath: { cause, code: "ENOENT", path }
+  })
+
+/** Returns the refusal for a file that is not what its row says, as after a copy that broke off. */
+const damaged = (sha256: string, path: string, cause: string) =>
+  new Refused({
+    status: 503,
+    error: "damaged",
+    message: `The stored file ${sha256} is damaged, so it is not given out; put that of a backup's blobs/ in its place. ${instead}`,
+    beneath: { cause, path }
   })
 
 /** Syncs a directory; without that, a new name in it may be gone after a power cut. */
@@ -133,17 +155,6 @@ const isTooMuch = (bytes: number) => (room: StatsFs): boolean =>
 
 const isDigest = Schema.is(Sha256)
 
-const sameDigest = (sha256: string, hash: Hash) =>
-  hash.digest("hex") === sha256
-    ? Effect.void
-    : Effect.fail(
-      new Refused({
-        status: 503,
-        error: "damaged",
-        message: `The stored file ${sha256} is damaged and is not given out; restore it from a backup.`
-      })
-    )
-
 const make = Effect.fnUntraced(function*(directory: string) {
   /** The prefix of this process's unfinished files, which tells them from those of an earlier process. */
   const unfinished = `new-${randomUUID()}`
@@ -159,6 +170,10 @@ const make = Effect.fnUntraced(function*(directory: string) {
   const unread = (sha256: string) => (cause: unknown) => codeOf(cause) === "ENOENT" ? missing(sha256, path(sha256), cause) : storage(cause)
   const reading = <A>(sha256: string, use: (file: string) => Promise<A>) =>
     Effect.tryPromise({ try: () => use(path(sha256)), catch: unread(sha256) })
+  const sameDigest = (sha256: string, hash: Hash) => {
+    const found = hash.digest("hex")
+    return found === sha256 ? Effect.void : Effect.fail(damaged(sha256, path(sha256), `its SHA-256 is ${found}`))
+  }
   /** Runs a synchronous step of a transaction, of which the server has only one at a time. */
   const atOnce = <A>(use: () => A) => Effect.try({ try: use, catch: storage })
   yield* Effect.tryPromise({
@@ -225,6 +240,13 @@ const make = Effect.fnUntraced(function*(directory: string) {
     yield* sameDigest(sha256, hash)
   })
 
+  const sizeOfWhole = Effect.fn("Blobs.sizeOfWhole")(function*({ sha256, sizeBytes }: Stored) {
+    const { size } = yield* reading(sha256, (file) => stat(file))
+    if (sizeBytes === null) yield* check(sha256)
+    else if (size !== sizeBytes) return yield* damaged(sha256, path(sha256), `its size is ${size} and not ${sizeBytes} bytes`)
+    return size
+  })
+
   const write = (bytes: Uint8Array) =>
     onDisk(async () => {
       const file = join(directory, `${unfinished}-${randomUUID()}`)
@@ -266,7 +288,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
         syncDirectory(directory)
       }),
     stream,
-    sizeBytes: (sha256) => Effect.map(reading(sha256, (file) => stat(file)), ({ size }) => size),
+    sizeOfWhole,
     check,
     read,
     remove: (sha256) => atOnce(() => rmSync(path(sha256), { force: true })),

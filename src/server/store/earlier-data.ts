@@ -1,4 +1,4 @@
-// What a data directory has of an earlier server, where its database is gone: such a server must not begin anew unnoticed.
+// What a data directory has of an earlier server, where its database or its key is gone: such a server must not begin anew unnoticed.
 // Invariant: the key and the blobs come after the database, so a first start that broke off leaves neither without it.
 // Used by server/lifecycle/server, and for the names in a data directory by what makes them.
 import { Effect, Schema } from "effect"
@@ -36,6 +36,20 @@ export const refuseLost = (dataDir: string): Effect.Effect<void, ServerError> =>
       })
     )
   })
+
+/**
+ * Warns if the key is yet to be made beside a database that has tables: its former one is lost, or somebody removed it. Before it is made,
+ * since a start that fails after that would leave nothing to warn of.
+ */
+export const warnOfLostKey = (dataDir: string): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    hasTables(databaseIn(dataDir)) && !existsSync(keyIn(dataDir))
+      ? Effect.logWarning(
+        "path.key is missing beside the database, so a new one is made, and void is what the former one made: links to logs and for uploads, plans with variables that wait for approval, and states that are still on shared volumes; if a copy has the former one, stop the server and put that in its place, see docs/state.md",
+        { dataDir }
+      )
+      : Effect.void
+  )
 
 /**
  * Looks whether the database is yet to be made, as on a volume that was lost or exchanged. Returns the warning of that, for when it has been

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs"
@@ -9,6 +9,7 @@ import { statePath } from "../../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { programVersion } from "../../../src/schema/program-version.ts"
 import { Server } from "../../../src/server/lifecycle/server.ts"
+import { Blobs } from "../../../src/server/store/blobs.ts"
 import { Commits } from "../../../src/server/store/commits.ts"
 import {
   agent,
@@ -226,12 +227,17 @@ describe("an answer that cannot be read to its end", () => {
     Effect.gen(function*() {
       const made = yield* directory
       const { lines, logged } = listening()
-      const url = yield* logged(serve(made))
+      const { context, url } = yield* logged(serveOpenly(made))
       yield* person(url).start("demo")
       const { archiveSha256, taskToken } = yield* agent(url).take
       const blobs = join(made, "data", "blobs")
-      rmSync(join(blobs, archiveSha256))
-      mkdirSync(join(blobs, archiveSha256))
+      const service: Blobs["Service"] = Context.getUnsafe(context, Blobs)
+      const { stream } = service
+      vi.spyOn(service, "stream").mockImplementation((sha256) => { // the answer has begun
+        rmSync(join(blobs, sha256))
+        mkdirSync(join(blobs, sha256))
+        return stream(sha256)
+      })
       const headers = { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid }
       yield* Effect.promise(() => fetch(url + taskPath.archive, { headers }).then((answer) => answer.text()).catch(() => "")) // broken off
       expect(lines).toEqual([["what is stored cannot be used", { sha256: archiveSha256, code: "EISDIR", path: blobs }, expect.any(Error)]])
@@ -271,6 +277,51 @@ describe("a stored file that is missing, as after a restore of the database alon
       ]))
       expect((yield* push).status).toBe(200)
       expect((yield* current).text).toBe(body)
+    }))
+})
+
+describe("a stored file that is damaged, as by a disk or a copy that broke off", () => {
+  const cut = (bytes: Buffer) => bytes.subarray(0, 5)
+  const cutToNothing = (bytes: Buffer) => bytes.subarray(0, 0)
+  const changed = (bytes: Buffer) => bytes.with(-1, bytes.at(-1)! ^ 1)
+  it.live.each(
+    [
+      { what: "archive", how: "cut", damage: cut },
+      { what: "archive", how: "cut to nothing", damage: cutToNothing },
+      { what: "plan", how: "cut", damage: cut },
+      { what: "plan", how: "cut to nothing", damage: cutToNothing },
+      { what: "state", how: "cut", damage: cut },
+      { what: "state", how: "changed", damage: changed }
+    ] as const
+  )("is not given out as whole, and told to who asks for it and to the log: $what, $how", ({ damage, what }) =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { lines, logged } = listening()
+      const url = yield* logged(serve(made))
+      const me = person(url)
+      const body = JSON.stringify(state(1))
+      yield* me.as("POST", statePath.push("demo"), body)
+      yield* me.start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const { archiveSha256, planSha256, taskToken } = yield* agent(url).take
+      const ask = worker(url, { taskToken }).as("GET", taskPath[what])
+      expect((yield* ask).status).toBe(200)
+      const digest = { archive: archiveSha256, plan: planSha256!, state: sha256(body) }[what]
+      const file = join(made, "data", "blobs", digest)
+      writeFileSync(file, damage(readFileSync(file)))
+      expect(yield* ask).toMatchObject({
+        status: 503,
+        json: {
+          error: "damaged",
+          message:
+            `The stored file ${digest} is damaged, so it is not given out; put that of a backup's blobs/ in its place. If it is a state, it can be pushed again instead; if it is of a run, start another.`
+        }
+      })
+      expect(lines).toEqual([[
+        "what is stored cannot be used",
+        expect.objectContaining({ path: file }),
+        expect.stringMatching(/^its (size is \d+ and not \d+ bytes|SHA-256 is [0-9a-f]{64})$/u)
+      ]])
     }))
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { importBlocks } from "../../../src/core/state/import-blocks.ts"
 import { auditPath } from "../../../src/schema/api/audit.ts"
@@ -344,6 +344,27 @@ describe("the import of what is missing", () => {
       }])
       expect(yield* person(url).as("POST", statePath.import("demo"))).toMatchObject({ status: 409, json: { error: "state-unread" } })
       expect(yield* agent(url).acquire()).toEqual([])
+    }))
+
+  it.live("is refused where the configuration's file is damaged, whose bytes it would give another digest, and told to the log", () =>
+    Effect.gen(function*() {
+      const { append, apply, folder, url } = yield* applying
+      yield* append(...made.slice(0, 2))
+      yield* agent(url).report(apply.id, lost)
+      const file = join(folder, "data", "blobs", apply.archiveSha256)
+      const bytes = readFileSync(file)
+      for (const damaged of [bytes.subarray(0, 5), bytes.with(-1, bytes.at(-1)! ^ 1)]) {
+        writeFileSync(file, damaged)
+        expect(yield* person(url).as("POST", statePath.import("demo"))).toMatchObject({ status: 503, json: { error: "damaged" } })
+      }
+      expect(yield* agent(url).acquire()).toEqual([])
+      writeFileSync(file, bytes)
+      expect((yield* person(url).as("POST", statePath.import("demo"))).status).toBe(200)
+      const { archiveSha256, taskToken } = yield* agent(url).take
+      const archive = worker(url, { taskToken }).as("GET", taskPath.archive)
+      expect((yield* archive).status).toBe(200)
+      truncateSync(join(folder, "data", "blobs", archiveSha256), 5) // no row has its size
+      expect(yield* archive).toMatchObject({ status: 503, json: { error: "damaged" } })
     }))
 
   it.live("does not begin for a rescue that a person settles while its archive is made", () =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Scope } from "effect"
-import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Server } from "../../../src/server/lifecycle/server.ts"
 import { directory, optionsIn, person, serve } from "../live-server.ts"
@@ -63,3 +63,13 @@ describe("a data directory without its database", () => {
       expect(yield* warnings(made)).toEqual([])
     }))
 })
+
+it.live("a data directory without its key beside its database gets a new one, which is warned of once", () =>
+  Effect.gen(function*() {
+    const { data, made } = yield* used
+    rmSync(join(data, "path.key"))
+    const warned = [[expect.stringContaining("path.key is missing beside the database"), { dataDir: data }]]
+    expect(yield* warnings(made)).toEqual(warned)
+    expect(readFileSync(join(data, "path.key"))).toHaveLength(32)
+    expect(yield* warnings(made)).toEqual([])
+  }))

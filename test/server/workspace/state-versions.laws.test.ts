@@ -29,7 +29,7 @@ const blobs = Layer.sync(Blobs, () => {
     stream: () => Stream.never,
     check: () => Effect.never,
     head: () => Effect.never,
-    sizeBytes: () => Effect.never,
+    sizeOfWhole: () => Effect.never,
     about: () => Effect.never,
     all: Stream.never,
     probe: Effect.never,
