@@ -260,6 +260,34 @@ describe("leader election", () => {
       expect(a.log).toEqual(["begins@0", "ends@12"])
     }))
 
+  it.effect("leads, and goes on to lead, though each call takes four seconds", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      fake.edit({ spec: { holderIdentity: "" } })
+      const a = yield* contender(fake, "a", Effect.void, "slow")
+      yield* TestClock.adjust("1 minute")
+      a.connection.state = "works"
+      expect(a.log).toEqual(["begins@8"])
+      expect(fake.lease).toMatchObject({ spec: { holderIdentity: "a", leaseTransitions: 1 } })
+    }))
+
+  it.effect.each(
+    [
+      { given: "a look", before: "awaited", said: "cannot look at the lease" },
+      { given: "a renewal", before: "works", said: "cannot renew the lease" }
+    ] as const
+  )("tells of $given what the API server says of a write that it gave up for a webhook", ({ before, said }) => {
+    const told: Array<unknown> = []
+    return Effect.gen(function*() {
+      const a = yield* contender(new FakeLease(), "a", Effect.void, before)
+      yield* TestClock.adjust("1 second")
+      a.connection.state = "awaited"
+      yield* TestClock.adjust("8 seconds")
+      a.connection.state = "works"
+      expect(told[0]).toEqual([said, expect.stringContaining("such as a webhook")])
+    }).pipe(Effect.provide(Logger.layer([Logger.make(({ logLevel, message }) => logLevel === "Warn" && told.push(message))])))
+  })
+
   it.effect("stops at once when another one holds the lease, and when it is deleted", () =>
     Effect.gen(function*() {
       const fake = new FakeLease()
@@ -347,7 +375,7 @@ describe("leader election", () => {
 
   const Step = Schema.Struct({
     who: Schema.Literals([0, 1, 2]),
-    state: Schema.Literals(["works", "refused", "lost", "hangs"]),
+    state: Schema.Literals(["works", "refused", "lost", "slow", "hangs"]),
     wait: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 25 }))
   })
   it.effect.prop(
