@@ -1,7 +1,7 @@
 // Leader election on a coordination.k8s.io Lease: at most one candidate leads, as far as clocks that tick alike can promise.
 // A holder counts as gone only after its Lease stayed unchanged for its whole duration on our own clock; the times in the Lease are never compared with ours.
 // It keeps standby replicas quiet and is no fence: every write still carries a guard of its own. Used by the controller.
-import { Clock, Data, Duration, Effect, Fiber, Option, Random, Schedule, Schema, Scope } from "effect"
+import { Clock, Context, Data, Duration, Effect, Fiber, Option, Random, Schedule, Schema, Scope } from "effect"
 import { Kubernetes } from "./client.ts"
 import { microTime, monotonicMillis } from "./clock.ts"
 import type { KubernetesError } from "./errors.ts"
@@ -32,6 +32,15 @@ export interface Options {
    */
   readonly answerAnnotations?: (annotations: Annotations, formerAtWork: boolean) => Effect.Effect<Annotations>
 }
+
+/**
+ * How many milliseconds ago the last renewal was sent of the lead under which an effect runs, also once that lead is lost; 0 without an
+ * election. A process that was stopped knows by this that it has led no more for long, before any timer of its own tells. Of a machine that
+ * was suspended it does not tell: the monotonic clock stands still meanwhile.
+ */
+export const SinceRenewal = Context.Reference<Effect.Effect<number>>("agent-job/kubernetes/SinceRenewal", {
+  defaultValue: () => Effect.succeed(0)
+})
 
 export type Annotations = Readonly<Record<string, string>>
 
@@ -219,7 +228,9 @@ export const make = Effect.fnUntraced(function*(
           Effect.catch(({ message }) => Effect.logError("lost the lease", message)),
           Effect.forkIn(scope)
         )
-        return yield* Effect.raceFirst(Effect.map(whileLeader, Option.some), Effect.as(Fiber.join(renewals), Option.none<A>()))
+        const sinceRenewal = Effect.map(monotonicMillis, (now) => now - newest.renewedAt)
+        const led = Effect.provideService(whileLeader, SinceRenewal, sinceRenewal)
+        return yield* Effect.raceFirst(Effect.map(led, Option.some), Effect.as(Fiber.join(renewals), Option.none<A>()))
       })
     )
 
