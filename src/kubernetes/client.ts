@@ -35,6 +35,12 @@ export interface PatchStep {
   readonly value: unknown
 }
 
+/** For a caller who waits for a shorter time than this client does. */
+export interface Limit {
+  /** How long the API server may take for the write: less than the caller waits, so that its own words on the delay are heard. */
+  readonly within: Duration.Input
+}
+
 export interface LogOptions {
   readonly container?: string | undefined
   /** Whether the stream goes on until the container ends. */
@@ -47,8 +53,8 @@ export interface LogOptions {
  * The errors of all methods are in errors.ts. A call is tried up to three times: after `Unreachable` if it may be repeated (`get`, `list`,
  * `review`, `apply` with a UID, `delete` with a guard), and after `TooManyRequests` if its delay is at most five seconds; the caller has to
  * wait for a longer delay. After a 401 a call is tried once more with credentials read anew. Any other write that fails with `Unreachable`
- * may have happened: read before writing again. A try ends after 30 s, and a write after 25 s by the API server's clock. Streams (`watch`,
- * `logs`) have no time limit of their own, and only a 401 makes them try again.
+ * may have happened: read before writing again. A try ends after 30 s, and a write after 25 s by the API server's clock, or as its `Limit`
+ * says. Streams (`watch`, `logs`) have no time limit of their own, and only a 401 makes them try again.
  */
 export class Kubernetes extends Context.Service<Kubernetes, {
   /** The namespace of the credentials: the Pod's own, or the kubeconfig context's. */
@@ -77,7 +83,7 @@ export class Kubernetes extends Context.Service<Kubernetes, {
     options: Selection & { readonly resourceVersion: string | undefined; readonly timeoutSeconds?: number }
   ) => Stream.Stream<WatchEvent, KubernetesError>
   /** Fails with `AlreadyExists` when the name is taken, perhaps by an earlier try whose answer was lost: compare the owner. */
-  readonly create: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
+  readonly create: <A, O extends Writable>(kind: Kind<A>, object: O, limit?: Limit) => Effect.Effect<A, KubernetesError>
   /**
    * Applies on the server side as field manager `agent-job`, and takes over fields that other managers own; if `force` is false it fails
    * with `Conflict` instead, where they have another value. It creates an object that does not exist; with `metadata.uid` in the object it never does, and fails with `NotFound` when the object of that UID is gone. With a
@@ -89,7 +95,7 @@ export class Kubernetes extends Context.Service<Kubernetes, {
     options?: { readonly force?: boolean }
   ) => Effect.Effect<A, KubernetesError>
   /** Replaces the whole object (PUT). Fails with `Conflict` unless `metadata.resourceVersion` is the newest. */
-  readonly update: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
+  readonly update: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O, limit?: Limit) => Effect.Effect<A, KubernetesError>
   /**
    * Replaces the status (PUT) and ignores the rest of the object. Fails with `Conflict` unless `metadata.resourceVersion` is the newest. A
    * field that an older CRD does not know is refused (`Rejected`), or with `Warn` not stored, which is logged.
@@ -155,6 +161,8 @@ const inTime = { timeout: "25s" }
 const asManager = { fieldManager: "agent-job", ...inTime }
 /** Strict: the API server refuses a field that it does not know, as it does for `apply`. By default it would drop the field. */
 const strictly = { ...asManager, fieldValidation: "Strict" }
+const strictlyBy = (limit: Limit | undefined) =>
+  limit === undefined ? strictly : { ...strictly, timeout: `${Duration.toSeconds(limit.within)}s` }
 const pageLimit = 500
 /** How many warnings are remembered, so that each is logged once. Later ones are not logged. */
 const mostWarnings = 100
@@ -329,10 +337,10 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         )
       )
     },
-    create: (kind, object) =>
+    create: (kind, object, limit) =>
       single(
         kind,
-        json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: strictly }), ofKind(kind, object)),
+        json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: strictlyBy(limit) }), ofKind(kind, object)),
         one("create", kind, object.metadata)
       ),
     apply: (kind, object, { force = true } = {}) => {
@@ -341,10 +349,10 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         idempotent: object.metadata.uid !== undefined
       })
     },
-    update: (kind, object) =>
+    update: (kind, object, limit) =>
       single(
         kind,
-        json(Request.put(pathOf(kind, object.metadata), { urlParams: strictly }), ofKind(kind, object)),
+        json(Request.put(pathOf(kind, object.metadata), { urlParams: strictlyBy(limit) }), ofKind(kind, object)),
         one("update", kind, object.metadata)
       ),
     updateStatus: (kind, object, fieldValidation = "Strict") => {

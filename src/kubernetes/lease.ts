@@ -1,7 +1,7 @@
 // Leader election on a coordination.k8s.io Lease: at most one candidate leads, as far as clocks that tick alike can promise.
 // A holder counts as gone only after its Lease stayed unchanged for its whole duration on our own clock; the times in the Lease are never compared with ours.
 // It keeps standby replicas quiet and is no fence: every write still carries a guard of its own. Used by the controller.
-import { Clock, Data, Duration, Effect, Fiber, Option, Random, Schedule, Schema, Scope } from "effect"
+import { Clock, Context, Data, Duration, Effect, Fiber, Option, Random, Schedule, Schema, Scope } from "effect"
 import { Kubernetes } from "./client.ts"
 import { microTime, monotonicMillis } from "./clock.ts"
 import type { KubernetesError } from "./errors.ts"
@@ -14,6 +14,8 @@ const leaseDurationSeconds = 15
 const renewDeadlineMillis = 10_000
 /** The most milliseconds that one call may take: a call that hangs must leave time for another before the deadline. */
 const callLimitMillis = renewDeadlineMillis / 2
+/** The most time that the API server may take for a write: then it says what it waited for, such as a webhook, before we hang up. */
+const writeLimit = { within: "4 seconds" } as const
 
 export interface Options {
   readonly namespace: string
@@ -30,6 +32,15 @@ export interface Options {
    */
   readonly answerAnnotations?: (annotations: Annotations, formerAtWork: boolean) => Effect.Effect<Annotations>
 }
+
+/**
+ * How many milliseconds ago the last renewal was sent of the lead under which an effect runs, also once that lead is lost; 0 without an
+ * election. A process that was stopped knows by this that it has led no more for long, before any timer of its own tells. Of a machine that
+ * was suspended it does not tell: the monotonic clock stands still meanwhile.
+ */
+export const SinceRenewal = Context.Reference<Effect.Effect<number>>("agent-job/kubernetes/SinceRenewal", {
+  defaultValue: () => Effect.succeed(0)
+})
 
 export type Annotations = Readonly<Record<string, string>>
 
@@ -94,20 +105,23 @@ export const make = Effect.fnUntraced(function*(
   const aftermathMillis = Duration.toMillis(aftermath)
   const formerAtWork = Effect.map(monotonicMillis, (now) => now - takenOverAt < aftermathMillis)
 
-  const get = kubernetes.get(leases, { namespace, name })
+  const get = Effect.timeout(kubernetes.get(leases, { namespace, name }), callLimitMillis)
   const write = Effect.fnUntraced(function*(send: (spec: Spec) => Effect.Effect<KubernetesObject, KubernetesError>, spec: Spec) {
     const renewedAt = yield* monotonicMillis
     hasTriedToWrite = true
     return {
-      lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* instant }),
+      lease: yield* Effect.timeout(
+        send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* instant }),
+        callLimitMillis
+      ),
       renewedAt
     } satisfies Held
   })
-  const create = (spec: Spec) => kubernetes.create(leases, { metadata: { namespace, name }, spec })
+  const create = (spec: Spec) => kubernetes.create(leases, { metadata: { namespace, name }, spec }, writeLimit)
   const replace = (lease: KubernetesObject) =>
     Effect.fnUntraced(function*(spec: Spec) {
       const annotations = yield* answerAnnotations(lease.metadata.annotations ?? {}, yield* formerAtWork)
-      return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations }, spec })
+      return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations }, spec }, writeLimit)
     })
   const isMine = (lease: KubernetesObject) => specOf(lease).holderIdentity === identity
 
@@ -137,7 +151,6 @@ export const make = Effect.fnUntraced(function*(
     const transitions = (before.leaseTransitions ?? 0) + (before.holderIdentity === identity ? 0 : 1)
     return Option.some(yield* write(replace(found.value), { acquireTime: yield* instant, leaseTransitions: transitions }))
   }).pipe(
-    Effect.timeout(callLimitMillis),
     Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeed(Option.none<Held>())),
     Effect.catch((error) => Effect.as(Effect.logWarning("cannot look at the lease", error.message), Option.none<Held>()))
   )
@@ -161,16 +174,22 @@ export const make = Effect.fnUntraced(function*(
       isMine(lease) ? Effect.succeed(lease) : Effect.fail(new LeaseLost({ because: `${specOf(lease).holderIdentity} holds it now` }))
   )
 
-  /** Tries until one renewal succeeds; fails with `LeaseLost` at the deadline after the last successful one. */
+  /**
+   * Waits until the next renewal is due, which one after a slow one is at once, and tries until one succeeds; fails with `LeaseLost` at the
+   * deadline after the last successful one.
+   */
   const renew = Effect.fnUntraced(function*({ lease, renewedAt }: Held) {
-    const left = renewedAt + renewDeadlineMillis - (yield* monotonicMillis)
+    const age = (yield* monotonicMillis) - renewedAt
     return yield* write(replace(lease), specOf(lease)).pipe(
       Effect.catchTag("Conflict", () => Effect.flatMap(reread, (newer) => write(replace(newer), specOf(newer)))),
       Effect.catchTag("NotFound", () => new LeaseLost({ because: "it was deleted" })),
-      Effect.timeout(callLimitMillis),
       Effect.tapError((error) => Effect.logWarning("cannot renew the lease", error.message)),
       Effect.retry({ schedule: Schedule.spaced(retryPeriod), while: (error) => error._tag !== "LeaseLost" }),
-      Effect.timeoutOrElse({ duration: Math.max(0, left), orElse: () => new LeaseLost({ because: "no renewal succeeded in time" }) })
+      Effect.delay(Math.max(0, Duration.toMillis(retryPeriod) - age)),
+      Effect.timeoutOrElse({
+        duration: Math.max(0, renewDeadlineMillis - age),
+        orElse: () => new LeaseLost({ because: "no renewal succeeded in time" })
+      })
     )
   })
 
@@ -205,12 +224,13 @@ export const make = Effect.fnUntraced(function*(
           Effect.map((next) => {
             newest = current = next
           }),
-          Effect.delay(retryPeriod),
           Effect.forever,
           Effect.catch(({ message }) => Effect.logError("lost the lease", message)),
           Effect.forkIn(scope)
         )
-        return yield* Effect.raceFirst(Effect.map(whileLeader, Option.some), Effect.as(Fiber.join(renewals), Option.none<A>()))
+        const sinceRenewal = Effect.map(monotonicMillis, (now) => now - newest.renewedAt)
+        const led = Effect.provideService(whileLeader, SinceRenewal, sinceRenewal)
+        return yield* Effect.raceFirst(Effect.map(led, Option.some), Effect.as(Fiber.join(renewals), Option.none<A>()))
       })
     )
 

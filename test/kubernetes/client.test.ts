@@ -81,6 +81,8 @@ describe("the paths and bodies of requests", () => {
       yield* kubernetes.updateStatus(agentTasks, { metadata: { ...at, resourceVersion: "7" }, status: { phase: "Queued" } })
       yield* kubernetes.patch(agentTasks, at, [{ op: "test", path: "/metadata/uid", value: "u" }])
       yield* kubernetes.delete(jobs, at, { uid: "u", gracePeriodSeconds: 5 })
+      yield* kubernetes.create(configMaps, { metadata: at }, { within: "4 seconds" })
+      yield* kubernetes.update(configMaps, { metadata: { ...at, resourceVersion: "7" } }, { within: "4 seconds" })
       expect(server.asked.map(({ method, url }) => `${method} ${url}`)).toEqual([
         "GET /apis/batch/v1/namespaces/team/jobs/demo",
         "POST /api/v1/namespaces/team/configmaps?fieldManager=agent-job&timeout=25s&fieldValidation=Strict",
@@ -88,7 +90,9 @@ describe("the paths and bodies of requests", () => {
         "PUT /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&timeout=25s&fieldValidation=Strict",
         "PUT /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job&timeout=25s&fieldValidation=Strict",
         "PATCH /apis/scalr.io/v1/namespaces/team/atasks/demo?fieldManager=agent-job&timeout=25s&fieldValidation=Strict",
-        "DELETE /apis/batch/v1/namespaces/team/jobs/demo?timeout=25s"
+        "DELETE /apis/batch/v1/namespaces/team/jobs/demo?timeout=25s",
+        "POST /api/v1/namespaces/team/configmaps?fieldManager=agent-job&timeout=4s&fieldValidation=Strict",
+        "PUT /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&timeout=4s&fieldValidation=Strict"
       ])
       expect(server.asked[2]?.headers["content-type"]).toBe("application/apply-patch+yaml")
       expect(server.asked[5]?.headers["content-type"]).toBe("application/json-patch+json")

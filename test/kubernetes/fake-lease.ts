@@ -1,20 +1,22 @@
 // One Lease in a pretended API server with compare-and-swap, and a connection to it for each contender, which a test may cut.
 // Used by the tests of the lease and of drain.
 import { Effect, Layer } from "effect"
-import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { Kubernetes, type Limit } from "../../src/kubernetes/client.ts"
 import { AlreadyExists, Conflict, type KubernetesError, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { Kind } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject, Writable } from "../../src/kubernetes/object.ts"
 
 /**
  * "refused": every call fails. "lost": a write takes effect but its answer is lost, and a read fails. "unanswered": a write takes effect
- * but never returns, and a read works. "slow": a call takes effect at once, and its answer takes 4 seconds. "hangs": no call returns.
+ * but never returns, and a read works. "awaited": a write waits for a webhook until the API server gives it up, and a read works. "slow": a
+ * call takes effect at once, and its answer takes 4 seconds. "hangs": no call returns.
  */
 export interface Connection {
-  state: "works" | "refused" | "lost" | "unanswered" | "slow" | "hangs"
+  state: "works" | "refused" | "lost" | "unanswered" | "awaited" | "slow" | "hangs"
 }
 
 const refusal = { verb: "update", object: "Lease team/leader", code: 0, reason: "", detail: "" } as const
+const givenUp = new Unreachable({ verb: "update", object: "Lease team/leader", detail: "request did not complete", answered: true })
 const unreachable = new Unreachable({ verb: "update", object: "Lease team/leader", detail: "connection refused" })
 
 export class FakeLease {
@@ -47,7 +49,8 @@ export class FakeLease {
   connect(connection: Connection) {
     const over = (
       call: Effect.Effect<KubernetesObject, KubernetesError>,
-      isWrite: boolean
+      isWrite: boolean,
+      { within }: Limit = { within: "25 seconds" }
     ): Effect.Effect<KubernetesObject, KubernetesError> =>
       Effect.suspend(() => {
         switch (connection.state) {
@@ -59,6 +62,8 @@ export class FakeLease {
             return isWrite ? Effect.andThen(call, Effect.fail(unreachable)) : Effect.fail(unreachable)
           case "unanswered":
             return isWrite ? Effect.andThen(call, Effect.never) : call
+          case "awaited":
+            return isWrite ? Effect.andThen(Effect.sleep(within), Effect.fail(givenUp)) : call
           case "slow":
             return Effect.tap(call, () => Effect.sleep("4 seconds"))
           case "hangs":
@@ -79,15 +84,16 @@ export class FakeLease {
             false
           )
         ),
-      create: (kind, object) =>
+      create: (kind, object, limit) =>
         decoded(
           kind,
           over(
             Effect.suspend(() => this.lease === undefined ? Effect.succeed(this.put(object)) : Effect.fail(new AlreadyExists(refusal))),
-            true
+            true,
+            limit
           )
         ),
-      update: (kind, object) =>
+      update: (kind, object, limit) =>
         decoded(
           kind,
           over(
@@ -98,7 +104,8 @@ export class FakeLease {
                 ? Effect.succeed(this.put(object))
                 : Effect.fail(new Conflict(refusal))
             ),
-            true
+            true,
+            limit
           )
         )
     })

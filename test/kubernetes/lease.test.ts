@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber, Logger, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { make } from "../../src/kubernetes/lease.ts"
+import { make, SinceRenewal } from "../../src/kubernetes/lease.ts"
 import { type Connection, FakeLease } from "./fake-lease.ts"
 
 const seconds = Effect.map(Clock.currentTimeMillis, (now) => now / 1000)
@@ -260,6 +260,52 @@ describe("leader election", () => {
       expect(a.log).toEqual(["begins@0", "ends@12"])
     }))
 
+  it.effect("leads, and goes on to lead, though each call takes four seconds", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      fake.edit({ spec: { holderIdentity: "" } })
+      const a = yield* contender(fake, "a", Effect.void, "slow")
+      yield* TestClock.adjust("1 minute")
+      a.connection.state = "works"
+      expect(a.log).toEqual(["begins@8"])
+      expect(fake.lease).toMatchObject({ spec: { holderIdentity: "a", leaseTransitions: 1 } })
+    }))
+
+  it.effect.each(
+    [
+      { given: "a look", before: "awaited", said: "cannot look at the lease" },
+      { given: "a renewal", before: "works", said: "cannot renew the lease" }
+    ] as const
+  )("tells of $given what the API server says of a write that it gave up for a webhook", ({ before, said }) => {
+    const told: Array<unknown> = []
+    return Effect.gen(function*() {
+      const a = yield* contender(new FakeLease(), "a", Effect.void, before)
+      yield* TestClock.adjust("1 second")
+      a.connection.state = "awaited"
+      yield* TestClock.adjust("8 seconds")
+      a.connection.state = "works"
+      expect(told[0]).toEqual([said, expect.stringContaining("such as a webhook")])
+    }).pipe(Effect.provide(Logger.layer([Logger.make(({ logLevel, message }) => logLevel === "Warn" && told.push(message))])))
+  })
+
+  it.effect("tells what it leads how old its last renewal is, and goes on to tell that once the lead is lost", () =>
+    Effect.gen(function*() {
+      const told: Array<number> = []
+      const tell = Effect.flatMap(Effect.flatten(SinceRenewal), (millis) => Effect.sync(() => told.push(millis)))
+      const connection: Connection = { state: "works" }
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", aftermath: 0 }).pipe(
+        Effect.provide(new FakeLease().connect(connection))
+      )
+      yield* Effect.forkChild(
+        election.lead(Effect.ensuring(Effect.forever(Effect.delay(tell, "2500 millis")), Effect.delay(tell, "20 seconds")))
+      )
+      yield* TestClock.adjust("7 seconds") // the last renewal is of a second ago
+      connection.state = "hangs"
+      yield* TestClock.adjust("1 minute")
+      connection.state = "works"
+      expect(told.slice(0, 7)).toEqual([500, 1000, 1500, 4000, 6500, 9000, 30_000])
+    }))
+
   it.effect("stops at once when another one holds the lease, and when it is deleted", () =>
     Effect.gen(function*() {
       const fake = new FakeLease()
@@ -347,7 +393,7 @@ describe("leader election", () => {
 
   const Step = Schema.Struct({
     who: Schema.Literals([0, 1, 2]),
-    state: Schema.Literals(["works", "refused", "lost", "hangs"]),
+    state: Schema.Literals(["works", "refused", "lost", "slow", "hangs"]),
     wait: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 25 }))
   })
   it.effect.prop(

@@ -7,6 +7,7 @@ import { managedByUs } from "../../core/manifest/labels.ts"
 import { ownerReference } from "../../core/manifest/owner-reference.ts"
 import { Action, type Notice } from "../../core/reconcile/action.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { launchLimitMillis } from "../../core/scheduling/draining.ts"
 import { leaseOf } from "../../core/scheduling/workspace-lease.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { poolFinalizer } from "../../core/task/intake.ts"
@@ -18,6 +19,7 @@ import { type Guard, Kubernetes } from "../../kubernetes/client.ts"
 import { microTime } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import { agentTasks, decoding, jobs, type Kind, leases } from "../../kubernetes/kinds.ts"
+import { SinceRenewal } from "../../kubernetes/lease.ts"
 import { keyOf, type KubernetesObject, type NamespacedName, type Writable } from "../../kubernetes/object.ts"
 import { writeStatus } from "../../kubernetes/write-status.ts"
 import { Uid } from "../../schema/names.ts"
@@ -94,8 +96,18 @@ const make = Effect.fnUntraced(function*(identity: string) {
     return stored
   })
 
+  /**
+   * Fails with `Behind` if the lead was lost so long ago that the next leader may take it for granted that no Job comes of it. This process
+   * may have been stopped in the middle of a pass.
+   */
+  const unlessLongLost = Effect.flatMap(
+    Effect.flatten(SinceRenewal),
+    (millis) => millis > launchLimitMillis ? new Behind({ object: "The Lease of the leading controller" }) : Effect.void
+  )
+
   const createJob = Effect.fnUntraced(function*(task: AgentTask, config: ResolvedConfig, epoch: number) {
     const wanted = job(isJobOfStored(task.spec) ? yield* asStored(task) : task, config, epoch)
+    yield* unlessLongLost // last, since the task may have been asked for before the process was stopped
     return yield* makeOwned(jobs, task, wanted).pipe(
       Effect.map(({ metadata: { name, uid } }) => Option.map(Uid.makeOption(uid), (uid) => ({ name, uid }))),
       Effect.mapError(orUnsure)

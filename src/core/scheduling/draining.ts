@@ -22,8 +22,14 @@ export const withDrainAsked = (annotations: Annotations, now: string): Annotatio
 export const withoutDrainAsked = (annotations: Annotations): Annotations => Record.remove(annotations, request)
 
 /**
- * How long a former leader that did not give the lead back may still make a Job: its passes end within 20 s of the end of its lead, and
- * their requests within 30 s. A leader that gives the lead back has waited for both.
+ * How long after the last renewal of its lead a controller asks for Jobs. The lead ends 10 s after that, and its passes 20 s later; but those
+ * of a process that was stopped end only some time after it goes on.
+ */
+export const launchLimitMillis = 30_000
+
+/**
+ * How long a former leader that did not give the lead back may still make a Job: its passes end within 20 s of the end of its lead, or ask
+ * for none after `launchLimitMillis`, and their requests within 30 s. A leader that gives the lead back has waited for both.
  */
 export const formerLeadMillis = 60_000
 

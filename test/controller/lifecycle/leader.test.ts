@@ -10,11 +10,12 @@ import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
 import { WriteRefused } from "../../../src/controller/reconcile/refusals.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { Action } from "../../../src/core/reconcile/action.ts"
-import { formerLeadMillis } from "../../../src/core/scheduling/draining.ts"
+import { formerLeadMillis, launchLimitMillis } from "../../../src/core/scheduling/draining.ts"
 import { callTimeout, Kubernetes } from "../../../src/kubernetes/client.ts"
 import { monotonicMillis } from "../../../src/kubernetes/clock.ts"
 import { Forbidden, TooManyRequests } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
+import { SinceRenewal } from "../../../src/kubernetes/lease.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
 import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
@@ -94,6 +95,19 @@ it.effect("keeps the lead until the request for a Job is over whose pass it did 
     yield* TestClock.adjust("1 second")
     yield* Fiber.join(end)
     expect(lead.pollUnsafe()).toBeDefined()
+  }))
+
+it.effect("has passes that know how old the last renewal of their lead is", () =>
+  Effect.gen(function*() {
+    const told: Array<number> = []
+    const reconcile = () => Effect.map(Effect.flatten(SinceRenewal), (millis) => (told.push(millis), Option.none()))
+    const { attention, lead } = leading({ reconcile })
+    const led = yield* Effect.forkChild(Effect.provideService(lead, SinceRenewal, Effect.succeed(7)))
+    yield* TestClock.adjust(0)
+    yield* attention.look("tasks/task")
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.interrupt(led)
+    expect(told).toEqual([7])
   }))
 
 it.effect("says its words on a wait again in its next lead, since another may have led and said others", () =>
@@ -377,5 +391,7 @@ it.effect("says how many workspaces wait for a person after an apply without a p
   }).pipe(Effect.provide(Logger.layer([Logger.make(({ logLevel, message }) => logLevel === "Warn" && said.push(message))])))
 })
 
-it("a drain is answered only when no request of a former leader can be under way", () =>
-  expect(formerLeadMillis).toBeGreaterThan(Duration.toMillis(Duration.sum(drainLimit, callTimeout))))
+it("a drain is answered only when no request of a former leader can be under way", () => {
+  expect(formerLeadMillis).toBeGreaterThan(Duration.toMillis(Duration.sum(drainLimit, callTimeout)))
+  expect(formerLeadMillis).toBeGreaterThanOrEqual(launchLimitMillis + Duration.toMillis(callTimeout))
+})

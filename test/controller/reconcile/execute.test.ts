@@ -1,7 +1,7 @@
 // Actions that the API server refuses: told as what they mean, which the table can answer, and not as errors that are tried again.
 // Writes that come too late: what a faster writer wrote stays.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Result } from "effect"
+import { Context, Effect, Exit, Layer, Option, Result } from "effect"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { job } from "../../../src/core/manifest/job.ts"
 import { Action, Notice } from "../../../src/core/reconcile/action.ts"
@@ -12,6 +12,7 @@ import { withoutTexts } from "../../../src/core/task/task-spec.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Forbidden, type KubernetesError, NotFound, Unreachable } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, events, jobs, leases } from "../../../src/kubernetes/kinds.ts"
+import { SinceRenewal } from "../../../src/kubernetes/lease.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { configOf, taskOf } from "../../core/configs.ts"
@@ -125,6 +126,28 @@ describe("the Job of a task", () => {
       expect(yield* Effect.flip(carryOut(makesJob, cached))).toMatchObject({ _tag: "Behind", object: "AgentTask tasks/task" })
       expect(server.all(jobs)).toEqual([])
     }).pipe(Effect.scoped))
+
+  it.effect.each([
+    { millis: 30_000, made: 1 },
+    { millis: 30_001, made: 0 }
+  ])(
+    "is asked for $made times when the last renewal of the lead is $millis ms old, as after the process stood still",
+    ({ made, millis }) =>
+      Effect.gen(function*() {
+        let age = 0
+        const { kubernetes, server } = instantCluster()
+        const get: Kubernetes["Service"]["get"] = (kind, name) =>
+          Effect.tap(kubernetes.get(kind, name), () =>
+            Effect.sync(() => {
+              age = millis
+            }))
+        const { all } = yield* executorOf({ ...kubernetes, get })
+        const end = yield* Effect.exit(all(planted(server), [makesJob], { config: configOf(), now: noon })).pipe(
+          Effect.provideService(SinceRenewal, Effect.sync(() => age))
+        )
+        expect([server.all(jobs).length, Exit.isSuccess(end)]).toEqual([made, made === 1])
+      }).pipe(Effect.scoped)
+  )
 
   it.effect("costs no more than its making, if the cache has all that is in it, and is told with the UID that it got", () =>
     Effect.gen(function*() {
