@@ -100,9 +100,9 @@ export const unpackPlan = Effect.fn("SavedPlan.unpack")(
     yield* take(file, (name) => {
       if (name === archiveFile) return configuration
       if (name === sealName || carriedArchives.includes(name)) return () => openSync(join(privateDirectory, name), "w", 0o600)
-      return name === savedPlanName || name === lockFileName
-        ? () => replaceFile(root, [...directory, name]) // the engine puts its lock file in the place of a link, too
-        : "refuse"
+      if (name === savedPlanName) return () => replaceFile(root, [...directory, name], "ours")
+      if (name === lockFileName) return () => replaceFile(root, [...directory, name], "plain") // the engine puts it in the place of a link, too
+      return "refuse"
     })
     const found = yield* readFile(yield* openFolder(privateDirectory), [sealName], sealLimitBytes)
     const decoded = Option.flatMap(found, (bytes) => decodeSeal(new TextDecoder().decode(bytes)))

@@ -93,8 +93,8 @@ describe("the modules of a plan", () => {
       expect(readFileSync(join(modules, "modules.json"), "utf8")).toBe(`{"Modules":[]}`)
       expect(readFileSync(join(modules, "m/links/run.sh"), "utf8")).toBe("echo one")
       expect(readlinkSync(join(modules, "vpc"))).toBe("/opt/modules/vpc")
-      expect(lstatSync(join(modules, "m/deep/run.sh")).mode & 0o777).toBe(0o770)
-      expect(lstatSync(join(modules, "m/main.tf")).mode & 0o777).toBe(0o660)
+      expect(lstatSync(join(modules, "m/deep/run.sh")).mode & 0o777).toBe(0o775)
+      expect(lstatSync(join(modules, "m/main.tf")).mode & 0o777).toBe(0o664)
     }))
 
   it.effect("are named to who approves the plan where planning changed or made one of their files", () =>
@@ -210,7 +210,7 @@ describe("what planning made in the configuration", () => {
       expect(readFileSync(join(work, "live/latest.zip"), "utf8")).toBe("zip")
       expect(readFileSync(join(work, "live/plan.tfplan"), "utf8")).toBe("plan")
       expect(readFileSync(join(work, "live/zzz_agent_job.auto.tfvars"), "utf8")).toBe("of the apply")
-      expect(lstatSync(join(work, "live/builds/deep/prepare.sh")).mode & 0o777).toBe(0o770)
+      expect(lstatSync(join(work, "live/builds/deep/prepare.sh")).mode & 0o777).toBe(0o775)
     }))
 
   it.effect("hides no change of a file of the configuration from who approves the plan", () =>

@@ -41,6 +41,8 @@ describe("a saved plan", () => {
       expect(yield* unpacked(directory)).toEqual(seal())
       expect(readFileSync(join(directory, "other/sub/plan.tfplan"))).toEqual(Buffer.alloc(300_000, 7))
       expect(readFileSync(join(directory, "other/sub/.terraform.lock.hcl"), "utf8")).toBe("# the plan's")
+      expect(statSync(join(directory, "other/sub/plan.tfplan")).mode & 0o777).toBe(0o660)
+      expect(statSync(join(directory, "other/sub/.terraform.lock.hcl")).mode & 0o777).toBe(0o664)
     }))
 
   it.effect("puts its lock file in the place of a link that the archive has there, as the engine did, and leaves what that leads to", () =>
