@@ -325,6 +325,13 @@ describe("what cannot be archived", () => {
     Effect.gen(function*() {
       expect(yield* pathsOf(yield* directoryWith({ [name]: "" }))).toEqual([name])
     }))
+
+  it.effect("is none whose configuration are links", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ "src/main.tf": "" })
+      symlinkSync("src/main.tf", join(directory, "main.tf"))
+      expect(yield* pathsOf(directory)).toEqual(["main.tf", "src/", "src/main.tf"])
+    }))
 })
 
 describe("the configuration of a workspace with a working directory", () => {
