@@ -207,7 +207,7 @@ const rulesOf = Effect.fnUntraced(function*(root: string) {
   return yield* Effect.mapError(Effect.fromResult(ignoreRules(bytes.toString())), ({ line, rule }) =>
     new BadInput({
       message:
-        `.terraformignore:${line}: ${rule} cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line.`
+        `.terraformignore:${line}: ${rule} cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character, and no class such as [[:digit:]] is known; correct that line.`
     }))
 })
 

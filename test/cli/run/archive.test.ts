@@ -115,7 +115,7 @@ describe("the archive of a directory", () => {
     Effect.gen(function*() {
       const directory = yield* directoryWith({ ...main, ".terraformignore": "*.log\n[z-a]\n" })
       expect(yield* refusal(directory)).toBe(
-        ".terraformignore:2: [z-a] cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line."
+        ".terraformignore:2: [z-a] cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character, and no class such as [[:digit:]] is known; correct that line."
       )
     }))
 
