@@ -22,7 +22,7 @@ const engine = (counter: string, seconds: number) =>
   `#!/bin/sh
 case $1 in
 version) echo '{"terraform_version": "9.9.9"}' ;;
-plan) echo started >>${counter}; sleep ${seconds}; echo plan >plan.tfplan ;;
+plan) echo started >>${counter}; sleep ${seconds}; echo plan >"$TF_DATA_DIR/plan.tfplan" ;;
 esac
 exit 0
 `

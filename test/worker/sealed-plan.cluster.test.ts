@@ -31,7 +31,7 @@ show) echo '{"resource_changes": [{"mode": "managed", "change": {"actions": ["cr
 esac
 case $1 in
 init) echo '{"backend": {"type": "http"}}' > $TF_DATA_DIR/terraform.tfstate; ${onInit === "" ? ":" : onInit} ;;
-plan) printf 'the plan' > plan.tfplan; printf '# provider' > .terraform.lock.hcl ;;
+plan) printf 'the plan' > $TF_DATA_DIR/plan.tfplan; printf '# provider' > .terraform.lock.hcl ;;
 apply) ${process.execPath} -e '${locking}' ;;
 esac
 `
@@ -231,7 +231,7 @@ const changes: ReadonlyArray<{
   {
     given: "the plan file while the engine's init runs",
     change: () => Effect.void,
-    apply: (calls) => ({ tofu: engine(calls, { onInit: "printf '!' >> plan.tfplan" }) }),
+    apply: (calls) => ({ tofu: engine(calls, { onInit: "printf '!' >> $TF_DATA_DIR/plan.tfplan" }) }),
     words: "another plan file",
     commands: ["init"]
   }

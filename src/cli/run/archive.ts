@@ -207,7 +207,7 @@ const rulesOf = Effect.fnUntraced(function*(root: string) {
   return yield* Effect.mapError(Effect.fromResult(ignoreRules(bytes.toString())), ({ line, rule }) =>
     new BadInput({
       message:
-        `.terraformignore:${line}: ${rule} cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line.`
+        `.terraformignore:${line}: ${rule} cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character, and no class such as [[:digit:]] is known; correct that line.`
     }))
 })
 
@@ -226,7 +226,8 @@ export const archiveOf = Effect.fn("archiveOf")(function*<E, R>(
   const entries = yield* entriesOf(root, yield* rulesOf(root))
   const files = entries.filter((entry) => entry.type === "File")
   const tofu = !Option.contains(engine, "terraform")
-  const configured = new Set(files.filter(({ path }) => isConfiguration(basename(path), tofu)).map(({ path }) => dirname(path)))
+  const named = entries.filter(({ path, type }) => type !== "Directory" && isConfiguration(basename(path), tofu))
+  const configured = new Set(named.map(({ path }) => dirname(path)))
   if (!configured.has(".")) {
     const below = configured.size === 0 ? "." : join(yield* workingDirectory, ".") // without "/" at its end
     if (!configured.has(below)) return yield* noConfiguration(directory, below === "." ? "" : below, tofu)

@@ -1,4 +1,4 @@
-// Which files of a directory stay out of the archive: by .terraformignore, whose patterns are those of .gitignore, and by two fixed rules.
+// Which files of a directory stay out of the archive: by .terraformignore, whose patterns are mostly those of .gitignore, and by two fixed rules.
 // Pure: paths are relative to the root, with "/" between their parts.
 // Used by archive.ts.
 import { Result } from "effect"
@@ -9,7 +9,7 @@ export interface IgnoreRules {
   readonly prunes: (directory: string) => boolean
 }
 
-/** A rule with a range that goes backwards, such as "[z-a]", and the number of its line. */
+/** A rule with a range that goes backwards, such as "[z-a]", or a class, such as "[[:digit:]]", and the number of its line. */
 export interface UnusableRule {
   readonly line: number
   readonly rule: string
@@ -54,8 +54,9 @@ const directories: Part = (path, from) => {
   return [...new Set([...from, ...behindSlash])].sort((a, b) => a - b)
 }
 
-/** Throws on a range that goes backwards. */
+/** Throws on a range that goes backwards, and on a class, which would be taken for the letters of its name. */
 const oneOf = (letters: string): Part => {
+  if (/\[:[a-z]+:$/u.test(letters)) throw new Error("a class")
   const range = new RegExp(`^[${letters.replace(/^!/u, "^").replace(/[\\[\]]/gu, "\\$&")}]$`, "u")
   return one((letter) => range.test(letter))
 }

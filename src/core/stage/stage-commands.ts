@@ -4,7 +4,7 @@
 import { Array } from "effect"
 import type { PlanOptions, Stage } from "../../schema/task/agent-task.ts"
 
-/** The name of the saved plan's file, in the working directory and inside the archive that the pool keeps. */
+/** The name of the saved plan's file, in the engine's own directory and inside the archive that the pool keeps. */
 export const savedPlanName = "plan.tfplan"
 export const lockFileName = ".terraform.lock.hcl"
 
@@ -28,7 +28,9 @@ export interface StageSpec {
   /** Who keeps the state: the pool's server, or the backend of the configuration. */
   readonly keeper: "server" | "backend"
   readonly options?: PlanOptions | undefined
-  /** Whether a saved plan is in the working directory, so that nothing else may be applied. */
+  /** The absolute path of the saved plan: not in the configuration, which is to be the same at the apply for what reads its own directory. */
+  readonly planFile: string
+  /** Whether there is a saved plan, so that nothing else may be applied. */
   readonly savedPlan: boolean
   /** Whether the engine can write events beside what it prints; see `tellsEvents`. */
   readonly events?: boolean
@@ -54,7 +56,7 @@ const captured = command("captured")
  */
 const init = ({ savedPlan, stage }: StageSpec) =>
   printed("init", "-input=false", ...(stage !== "plan" && savedPlan ? ["-lockfile=readonly", "-upgrade=false", "-get=false"] : []))
-const show = captured("show", "-json", savedPlanName)
+const show = ({ planFile }: StageSpec) => captured("show", "-json", planFile)
 
 /** Prints which workspace of its backend the engine is in. */
 export const showWorkspace = captured("workspace", "show")
@@ -90,19 +92,19 @@ const planFlags = (options: PlanOptions = {}): ReadonlyArray<string> => [
 ]
 
 /** A plan writes no state, so it takes no lock; with any changes it ends with 0, whatever TF_CLI_ARGS says. */
-const plan = ({ keeper, options }: StageSpec) =>
+const plan = ({ keeper, options, planFile }: StageSpec) =>
   printed(
     "plan",
     "-input=false",
     "-lock=false",
     "-detailed-exitcode=false",
     ...stateFlags.plan[keeper],
-    `-out=${savedPlanName}`,
+    `-out=${planFile}`,
     ...planFlags(options)
   )
 
-const apply = ({ events = false, keeper, options, savedPlan, stage }: StageSpec): StageCommand => {
-  const what = savedPlan ? [savedPlanName] : ["-auto-approve", ...planFlags(stage === "destroy" ? { ...options, destroy: true } : options)]
+const apply = ({ events = false, keeper, options, planFile, savedPlan, stage }: StageSpec): StageCommand => {
+  const what = savedPlan ? [planFile] : ["-auto-approve", ...planFlags(stage === "destroy" ? { ...options, destroy: true } : options)]
   return {
     ...printed("apply", "-input=false", ...stateFlags.apply[keeper], ...(events ? [`-json-into=${eventsPath}`] : []), ...what),
     mutates: true,
@@ -121,4 +123,4 @@ export const readsTofuFiles = isTofuSince(8)
 
 /** Returns the commands of a stage, in order. There is at least one, and the last one decides what the stage came to. */
 export const stageCommands = (spec: StageSpec): ReadonlyArray<StageCommand> =>
-  spec.stage === "plan" ? [init(spec), plan(spec), show] : [init(spec), apply(spec)]
+  spec.stage === "plan" ? [init(spec), plan(spec), show(spec)] : [init(spec), apply(spec)]

@@ -5,7 +5,7 @@ import { Effect, Option } from "effect"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { backendFileName, variablesFileName } from "../../core/stage/added-files.ts"
-import { lockFileName, savedPlanName } from "../../core/stage/stage-commands.ts"
+import { lockFileName } from "../../core/stage/stage-commands.ts"
 import { planLimitBytes } from "../../schema/api/task-api.ts"
 import { Log } from "../engine/log-shipper.ts"
 import { Settings } from "../settings.ts"
@@ -16,7 +16,7 @@ import { inMebibytes } from "../volume/mebibytes.ts"
 import { packedLimits, type PackedPart, packTree } from "../volume/pack-tree.ts"
 import { pathBelow, treeBelow, type TreeEntry } from "../volume/tree.ts"
 import type { Provisioned } from "./backing.ts"
-import { inModules, isNoHistory, modulesBelow, modulesNotKept, notKept, notListed, openModules } from "./modules-folder.ts"
+import { inModules, isNoHistory, modulesBelow, modulesNotKept, notKept, notListed, openModules, planFile } from "./modules-folder.ts"
 
 const modulesArchive = "modules.tar.gz"
 const madeArchive = "made.tar.gz"
@@ -51,7 +51,7 @@ const engineData = ["environment", "plugins", "providers", "terraform.tfstate"]
 
 /** Reports whether a path may be of a file that planning made: not of the data of an engine, and none that we write. */
 const mayBeMade = (directory: Segments) => {
-  const ours = [savedPlanName, lockFileName, backendFileName].map((name) => [...directory, name].join("/"))
+  const ours = [lockFileName, backendFileName].map((name) => [...directory, name].join("/"))
   return (segments: Segments): boolean => {
     const path = segments.join("/")
     const inData = segments.indexOf(".terraform") + 1
@@ -108,14 +108,15 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*(
 ) {
   const { line } = yield* Log
   const { dataDirectory, privateDirectory } = yield* Settings
+  const data = yield* openFolder(dataDirectory)
   const sizes = yield* Effect.forEach(
-    [savedPlanName, lockFileName],
-    (name) => Effect.map(openFile(root, [...directory, name]), Option.match({ onNone: () => 0, onSome: ({ size }) => size }))
+    [openFile(data, planFile), openFile(root, [...directory, lockFileName])],
+    Effect.map(Option.match({ onNone: () => 0, onSome: ({ size }) => size }))
   )
   const left = `what the plan leaves of ${inMebibytes(planLimitBytes)}`
   const roomBytes = Math.max(0, planLimitBytes - reservedBytes - sizes.reduce((sum, size) => sum + size, 0))
   const modules: PackedPart = {
-    root: yield* openFolder(dataDirectory),
+    root: data,
     from: inModules([]),
     wanted: isNoHistory,
     isKept: () => true,

@@ -1,7 +1,8 @@
-// Where the engine has the modules that `init` brought: in its own directory, inside of the directory that the runner shares.
+// Where the engine has the modules that `init` brought, and the plan: in its own directory, inside of the directory that the runner shares.
 // Invariant: the worker follows no link on the way to them or among them.
-// Used by worker/backing/carried-files.ts, worker/backing/own-backing.ts, worker/stage/provision.ts and worker/stage/seal.ts.
+// Used by the other files here that need one of them, worker/stage/preparation.ts, worker/stage/provision.ts and worker/stage/seal.ts.
 import { Effect } from "effect"
+import { savedPlanName } from "../../core/stage/stage-commands.ts"
 import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
 import { pathIn } from "../volume/descriptor.ts"
 import { makeFolder, openFolder, type Segments } from "../volume/folder.ts"
@@ -10,6 +11,9 @@ import { treeBelow, type TreeTooLarge, type TreeUnreadable } from "../volume/tre
 /** The name of the engine's own directory (TF_DATA_DIR), in the directory that the runner shares. */
 export const engineFolder = "engine"
 const modulesFolder = "modules"
+
+/** The names from the directory that the runner shares to the saved plan. */
+export const planFile: Segments = [engineFolder, savedPlanName]
 
 /** Returns the names from the directory that the runner shares to something among the modules. */
 export const inModules = (segments: Segments): Segments => [engineFolder, modulesFolder, ...segments]

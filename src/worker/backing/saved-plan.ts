@@ -18,6 +18,7 @@ import { tarEntries } from "../volume/tar-entries.ts"
 import { writeHashed } from "../volume/write-hashed.ts"
 import type { Provisioned } from "./backing.ts"
 import { bringCarried, carriedArchives } from "./carried-files.ts"
+import { planFile } from "./modules-folder.ts"
 
 const sealName = "seal.json"
 const sealLimitBytes = 1024 * 1024
@@ -25,28 +26,31 @@ const sealLimitBytes = 1024 * 1024
 /** The most bytes that a tar adds to these few entries: a header and padding for each, and the end of the archive. */
 const tarBytes = 16 * 1024
 
-/** Where a part of the package is found or put: where the engine works, or the worker's own directory. */
+/** Where the engine works. */
 type Place = Pick<Provisioned, "root" | "directory">
 
-const entry = ({ directory, root }: Place, name: string) =>
-  Effect.map(
-    openFile(root, [...directory, name]),
+/** Returns the entry for the file at `segments`, by its own name; none if there is no file. */
+const entry = (root: number, ...segments: ReadonlyArray<string>) => {
+  const name = segments.at(-1) ?? ""
+  return Effect.map(
+    openFile(root, segments),
     Option.map(({ fd, size }) => Tar.fileStream(name, size, contentOf(fd, size, fileTrouble(name))))
   )
+}
 
 const notPacked = (why: string) => invalid(`The engine's saved plan cannot be stored, because ${why}; plan again.`)
 
 /**
- * Packs the plan and the lock file that the engine left in the directory into `file`, with the seal, with what `packCarried` left in the
+ * Packs the plan that the engine left, and the lock file in the directory, into `file`, with the seal, with what `packCarried` left in the
  * worker's own directory and, if wanted, the archive of the configuration. Returns the digest of the package.
  */
 export const packPlan = Effect.fn("SavedPlan.pack")(
-  function*(place: Place, file: string, seal: Seal, configuration: "leave" | "pack" = "leave") {
-    const { privateDirectory } = yield* Settings
-    const own: Place = { root: yield* openFolder(privateDirectory), directory: [] }
-    const plan = yield* entry(place, savedPlanName)
+  function*({ directory, root }: Place, file: string, seal: Seal, configuration: "leave" | "pack" = "leave") {
+    const { dataDirectory, privateDirectory } = yield* Settings
+    const own = yield* openFolder(privateDirectory)
+    const plan = yield* entry(yield* openFolder(dataDirectory), ...planFile)
     if (Option.isNone(plan)) return yield* notPacked("there is none")
-    const lock = yield* entry(place, lockFileName)
+    const lock = yield* entry(root, ...directory, lockFileName)
     const carried = yield* Effect.forEach(carriedArchives, (name) => entry(own, name))
     const archive = configuration === "pack" ? yield* entry(own, archiveFile) : Option.none()
     const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...[lock, ...carried].flatMap(Option.toArray)]
@@ -95,14 +99,15 @@ const noSeal = () =>
 /** Puts the plan, its lock file and what is carried with them to their places; returns the seal, which tells what they were made with. */
 export const unpackPlan = Effect.fn("SavedPlan.unpack")(
   function*({ directory, root }: Place, file: string, configuration: "refuse" | "skip" = "refuse") {
-    const { privateDirectory } = yield* Settings
+    const { dataDirectory, privateDirectory } = yield* Settings
+    const data = yield* openFolder(dataDirectory)
     for (const old of [sealName, ...carriedArchives]) rmSync(join(privateDirectory, old), { force: true })
     yield* take(file, (name) => {
       if (name === archiveFile) return configuration
       if (name === sealName || carriedArchives.includes(name)) return () => openSync(join(privateDirectory, name), "w", 0o600)
-      return name === savedPlanName || name === lockFileName
-        ? () => replaceFile(root, [...directory, name]) // the engine puts its lock file in the place of a link, too
-        : "refuse"
+      if (name === savedPlanName) return () => replaceFile(data, planFile, "ours")
+      if (name === lockFileName) return () => replaceFile(root, [...directory, name], "plain") // the engine puts it in the place of a link, too
+      return "refuse"
     })
     const found = yield* readFile(yield* openFolder(privateDirectory), [sealName], sealLimitBytes)
     const decoded = Option.flatMap(found, (bytes) => decodeSeal(new TextDecoder().decode(bytes)))

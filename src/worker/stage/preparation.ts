@@ -2,6 +2,7 @@
 // Invariant: what the stage starts from is as it was approved; the tree is noted before any command, if the plan is to be kept.
 // Used by worker/stage/stage.ts.
 import { Effect, Option, type Ref } from "effect"
+import { join } from "node:path"
 import { isConfiguration, noConfiguration } from "../../core/stage/configuration-files.ts"
 import { idleArguments, mutingArguments, printsJson } from "../../core/stage/engine-arguments.ts"
 import { readsTofuFiles, stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
@@ -10,6 +11,7 @@ import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/age
 import type { Seal } from "../../schema/task/seal.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
 import { type Marks, marksOf, packCarried } from "../backing/carried-files.ts"
+import { planFile } from "../backing/modules-folder.ts"
 import { readRootModule, tellCommands } from "../backing/root-module.ts"
 import { tellUnusedBackend } from "../backing/unused-backend.ts"
 import { Engine, type Workplace } from "../engine/engine.ts"
@@ -28,6 +30,7 @@ import type { Variables } from "./variables.ts"
 export const prepare = Effect.fnUntraced(
   function*(spec: AgentTaskSpec, backing: Backing, given: Variables, facts: Ref.Ref<StageFacts>) {
     const { find } = yield* Engine
+    const { dataDirectory } = yield* Settings
     const folders = yield* makeEngineFolders()
     const env = {
       ...given.env,
@@ -69,6 +72,7 @@ export const prepare = Effect.fnUntraced(
       stage: spec.stage,
       keeper: spec.pool === undefined ? "backend" : "server",
       options: spec.options,
+      planFile: join(dataDirectory, ...planFile),
       savedPlan: Option.isSome(approved),
       events
     })

@@ -38,7 +38,7 @@ const fileSegments = (name: string): Effect.Effect<Segments, StageFailed> =>
 const writeAllFiles = (root: number, files: Readonly<Record<string, string | Uint8Array>>): Effect.Effect<void, StageFailed> =>
   Effect.forEach(
     Object.entries(files),
-    ([name, content]) => Effect.flatMap(fileSegments(name), (path) => writeFile(root, path, content)),
+    ([name, content]) => Effect.flatMap(fileSegments(name), (path) => writeFile(root, path, content, "plain")),
     { discard: true }
   )
 

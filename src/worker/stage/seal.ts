@@ -4,12 +4,12 @@
 import { Effect, Option, Struct } from "effect"
 import { createHash, createHmac, type Hash } from "node:crypto"
 import { brokenSeal, differences } from "../../core/stage/seal.ts"
-import { lockFileName, savedPlanName } from "../../core/stage/stage-commands.ts"
+import { lockFileName } from "../../core/stage/stage-commands.ts"
 import { archiveLimitBytes, planLimitBytes } from "../../schema/api/task-api.ts"
 import { Sha256 } from "../../schema/names.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import type { Provisioned, Sealing } from "../backing/backing.ts"
-import { inModules, modulesBelow, modulesNotKept, notListed } from "../backing/modules-folder.ts"
+import { inModules, modulesBelow, modulesNotKept, notListed, planFile } from "../backing/modules-folder.ts"
 import { archiveFile } from "../network/archive-url.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
@@ -66,6 +66,7 @@ export const sealOf = Effect.fn("Seal.of")(
   function*({ directory, root }: Provisioned, engine: Seal["engine"], { env, inputs }: Variables, sealing: Sealing) {
     const { dataDirectory, privateDirectory } = yield* Settings
     const archives = yield* openFolder(privateDirectory)
+    const data = yield* openFolder(dataDirectory)
     const key = yield* sealing.key
     const backend = yield* sealing.backend
     return {
@@ -76,8 +77,8 @@ export const sealOf = Effect.fn("Seal.of")(
       engine,
       environment: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, keyed(key, "env", name, value)])),
       lockFile: Option.getOrNull(yield* digestOf(root, [...directory, lockFileName], planLimitBytes)),
-      modules: yield* modulesDigests(yield* openFolder(dataDirectory)),
-      plan: yield* needed(yield* digestOf(root, [...directory, savedPlanName], planLimitBytes), "plan file of the engine"),
+      modules: yield* modulesDigests(data),
+      plan: yield* needed(yield* digestOf(data, planFile, planLimitBytes), "plan file of the engine"),
       state: yield* sealing.state,
       variables: Object.fromEntries(inputs.map(({ hcl, name, value }) => [name, keyed(key, "terraform", name, hcl, value)]))
     } satisfies Seal

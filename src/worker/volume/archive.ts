@@ -84,7 +84,7 @@ const unpackEntry =
       WriteFile: ({ executable, segments }) =>
         Effect.andThen(
           replaced(segments),
-          writeStream(() => createFile(root, segments, { executable, replace: false }, made), body, trouble)
+          writeStream(() => createFile(root, segments, { kind: executable ? "executable" : "plain", replace: false }, made), body, trouble)
         ),
       MakeFolder: ({ segments }) => Effect.try({ try: () => makeFolder(root, segments, made), catch: trouble }),
       MakeLink: ({ segments, target }) =>

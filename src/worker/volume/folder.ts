@@ -23,9 +23,15 @@ import { openDirectory, pathIn, untilScopeCloses, using } from "./descriptor.ts"
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 
-/** These modes are set whatever the umask is, because worker and runner may be different users of one group. */
-const directoryMode = 0o2770
-const fileMode = { plain: 0o660, executable: 0o770 } as const
+/**
+ * These modes are set whatever the umask is, because worker and runner may be different users of one group. A directory of `newFolder` lets
+ * nobody else in. What is of the configuration below it anybody may read, because what is made of it keeps its modes and is used elsewhere,
+ * as the zip of a function or an image.
+ */
+const directoryMode = { top: 0o2770, below: 0o2775 } as const
+const fileMode = { ours: 0o660, plain: 0o664, executable: 0o775 } as const
+/** Whether a file is the worker's own, which may have secrets, or of the configuration, plain or executable. */
+export type FileKind = keyof typeof fileMode
 
 /** Names below a directory, none of them empty, `.` or `..`. */
 export type Segments = ReadonlyArray<string>
@@ -49,9 +55,9 @@ const unlessFails = <A>(codes: ReadonlyArray<string>, call: () => A, otherwise: 
   }
 }
 
-const make = (path: string): void => {
+const make = (path: string, where: keyof typeof directoryMode): void => {
   mkdirSync(path)
-  using(openDirectory(path), (fd) => fchmodSync(fd, directoryMode))
+  using(openDirectory(path), (fd) => fchmodSync(fd, directoryMode[where]))
 }
 
 /** Is told of each directory that is made. */
@@ -63,7 +69,7 @@ const openOrMake = (made: Made) => (path: string): number =>
   unlessFails(["ENOENT"], () => openDirectory(path), undefined) ?? makeAndOpen(path, made)
 
 const makeAndOpen = (path: string, made: Made): number => {
-  unlessFails(["EEXIST"], () => (make(path), made()), undefined)
+  unlessFails(["EEXIST"], () => (make(path, "below"), made()), undefined)
   return openDirectory(path)
 }
 
@@ -89,12 +95,12 @@ export const makeFolder = (root: number, segments: Segments, made = untold): voi
 export const createFile = (
   root: number,
   segments: Segments,
-  options: { readonly executable: boolean; readonly replace: boolean },
+  options: { readonly kind: FileKind; readonly replace: boolean },
   made = untold
 ): number =>
   inParent(root, segments, (path) => {
     const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (options.replace ? O_TRUNC : O_EXCL))
-    fchmodSync(fd, fileMode[options.executable ? "executable" : "plain"])
+    fchmodSync(fd, fileMode[options.kind])
     return fd
   }, openOrMake(made))
 
@@ -122,15 +128,17 @@ export const makeLink = (root: number, segments: Segments, target: string, made:
 export const openFolder = (path: string) => untilScopeCloses(Effect.try({ try: () => openDirectory(path), catch: fileTrouble(path) }))
 
 /** Makes a directory that must not be there yet. */
-export const newFolder = (path: string): Effect.Effect<void, StageFailed> => Effect.try({ try: () => make(path), catch: fileTrouble(path) })
+export const newFolder = (path: string): Effect.Effect<void, StageFailed> =>
+  Effect.try({ try: () => make(path, "top"), catch: fileTrouble(path) })
 
-export const writeFile = (root: number, segments: Segments, content: string | Uint8Array): Effect.Effect<void, StageFailed> =>
+export const writeFile = (
+  root: number,
+  segments: Segments,
+  content: string | Uint8Array,
+  kind: FileKind = "ours"
+): Effect.Effect<void, StageFailed> =>
   Effect.try({
-    try: () =>
-      using(
-        createFile(root, segments, { executable: false, replace: true }),
-        (fd) => writeAll(fd, Buffer.from(content))
-      ),
+    try: () => using(createFile(root, segments, { kind, replace: true }), (fd) => writeAll(fd, Buffer.from(content))),
     catch: fileTrouble(segments.join("/"))
   })
 
@@ -216,9 +224,9 @@ export const removeFile = (root: number, segments: Segments): Effect.Effect<void
   Effect.try({ try: () => remove(root, segments), catch: fileTrouble(segments.join("/")) })
 
 /** Makes a file in the place of the file or link that is there; returns a descriptor to write to. */
-export const replaceFile = (root: number, segments: Segments): number => {
+export const replaceFile = (root: number, segments: Segments, kind: FileKind): number => {
   remove(root, segments)
-  return createFile(root, segments, { executable: false, replace: false })
+  return createFile(root, segments, { kind, replace: false })
 }
 
 /** Renames a file or link that is directly in `root`; does nothing if there is none. */

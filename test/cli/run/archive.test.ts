@@ -115,7 +115,7 @@ describe("the archive of a directory", () => {
     Effect.gen(function*() {
       const directory = yield* directoryWith({ ...main, ".terraformignore": "*.log\n[z-a]\n" })
       expect(yield* refusal(directory)).toBe(
-        ".terraformignore:2: [z-a] cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line."
+        ".terraformignore:2: [z-a] cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character, and no class such as [[:digit:]] is known; correct that line."
       )
     }))
 
@@ -324,6 +324,13 @@ describe("what cannot be archived", () => {
   it.effect.each(["main.tf.json", "main.tofu", "main.tofu.json"])("is none of those with %s alone", (name) =>
     Effect.gen(function*() {
       expect(yield* pathsOf(yield* directoryWith({ [name]: "" }))).toEqual([name])
+    }))
+
+  it.effect("is none whose configuration are links", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ "src/main.tf": "" })
+      symlinkSync("src/main.tf", join(directory, "main.tf"))
+      expect(yield* pathsOf(directory)).toEqual(["main.tf", "src/", "src/main.tf"])
     }))
 })
 

@@ -48,6 +48,9 @@ const cases: ReadonlyArray<readonly [rules: string, path: string, excluded: bool
   ["*.tfvars\n!prod.tfvars", "dev.tfvars", true],
   ["!prod.tfvars\n*.tfvars", "prod.tfvars", true],
   ["vendor/\n!vendor/keep/", "vendor/keep/a.tf", false],
+  ["*.pem\n!certs/", "certs/key.pem", false],
+  ["!certs/\n*.pem", "certs/key.pem", true],
+  ["[[:]", ":", true],
   // letters of more than one unit
   ["??", "😀", false],
   ["*[!😀]", "😀", false],
@@ -64,8 +67,10 @@ describe("the rules of .terraformignore", () => {
     expect(rulesOf("cache/").excludes("cache", true)).toBe(true)
     expect(rulesOf("cache/").excludes("cache", false)).toBe(false)
   })
-  it("tell the line of one that can match nothing", () =>
-    expect(ignoreRules("# all\n\n*.log\nfile[z-a].tf\n[b-a]")).toEqual(Result.fail({ line: 4, rule: "file[z-a].tf" })))
+  it.each(["file[z-a].tf", "key[[:digit:]].pem", "key[!a-f[:digit:]].pem"])(
+    "tell the line of one that would not match what it names: %s",
+    (rule) => expect(ignoreRules(`# all\n\n*.log\n${rule}\n[b-a]`)).toEqual(Result.fail({ line: 4, rule }))
+  )
   it("spare reading a directory unless something in it may be wanted again", () => {
     expect(rulesOf("vendor/").prunes("vendor")).toBe(true)
     expect(rulesOf("vendor/\n!vendor/keep/").prunes("vendor")).toBe(false)

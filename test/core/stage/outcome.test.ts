@@ -5,8 +5,8 @@ import { type CommandEnd, commandFailure, errorSummary, plainText, stopMessage }
 import { type StageCommand, stageCommands } from "../../../src/core/stage/stage-commands.ts"
 import * as printed from "./engine-output.ts"
 
-const [init, plan, show] = stageCommands({ stage: "plan", keeper: "server", savedPlan: false })
-const apply = stageCommands({ stage: "apply", keeper: "server", savedPlan: true })[1]
+const [init, plan, show] = stageCommands({ stage: "plan", keeper: "server", planFile: "/data/engine/plan.tfplan", savedPlan: false })
+const apply = stageCommands({ stage: "apply", keeper: "server", planFile: "/data/engine/plan.tfplan", savedPlan: true })[1]
 const exited = (code: number): CommandEnd => ({ _tag: "Exited", code })
 
 const failureOf = (command: StageCommand | undefined, end: CommandEnd, log = "") =>

@@ -10,45 +10,52 @@ import {
   withoutArguments
 } from "../../../src/core/stage/stage-commands.ts"
 
+const planFile = "/data/engine/plan.tfplan"
 const typed = (spec: StageSpec): ReadonlyArray<string> => stageCommands(spec).map(({ args }) => args.join(" "))
 
 const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; readonly commands: ReadonlyArray<string> }> = [
   {
     given: "a plan",
-    spec: { stage: "plan", keeper: "backend", savedPlan: false },
+    spec: { stage: "plan", keeper: "backend", planFile, savedPlan: false },
     commands: [
       "init -input=false",
-      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=plan.tfplan",
-      "show -json plan.tfplan"
+      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=/data/engine/plan.tfplan",
+      "show -json /data/engine/plan.tfplan"
     ]
   },
   {
     given: "a plan of the destruction of two things without a refresh",
-    spec: { stage: "plan", keeper: "backend", options: { destroy: true, refresh: false, targets: ["a.b", "module.c"] }, savedPlan: false },
+    spec: {
+      stage: "plan",
+      keeper: "backend",
+      options: { destroy: true, refresh: false, targets: ["a.b", "module.c"] },
+      planFile,
+      savedPlan: false
+    },
     commands: [
       "init -input=false",
-      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=plan.tfplan -destroy -refresh=false -target=a.b -target=module.c",
-      "show -json plan.tfplan"
+      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=/data/engine/plan.tfplan -destroy -refresh=false -target=a.b -target=module.c",
+      "show -json /data/engine/plan.tfplan"
     ]
   },
   {
     given: "a plan that only refreshes",
-    spec: { stage: "plan", keeper: "backend", options: { refreshOnly: true }, savedPlan: false },
+    spec: { stage: "plan", keeper: "backend", options: { refreshOnly: true }, planFile, savedPlan: false },
     commands: [
       "init -input=false",
-      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=plan.tfplan -refresh-only",
-      "show -json plan.tfplan"
+      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=/data/engine/plan.tfplan -refresh-only",
+      "show -json /data/engine/plan.tfplan"
     ]
   },
   {
     given: "an apply of a saved plan",
-    spec: { stage: "apply", keeper: "server", options: { targets: ["a.b"] }, savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -lock=true plan.tfplan"]
+    spec: { stage: "apply", keeper: "server", options: { targets: ["a.b"] }, planFile, savedPlan: true },
+    commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -lock=true /data/engine/plan.tfplan"]
   },
   {
     given: "a destroy of a saved plan",
-    spec: { stage: "destroy", keeper: "server", savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -lock=true plan.tfplan"]
+    spec: { stage: "destroy", keeper: "server", planFile, savedPlan: true },
+    commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -lock=true /data/engine/plan.tfplan"]
   },
   {
     given: "a plan of a pool, of which every option says what it is without",
@@ -56,28 +63,36 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
       stage: "plan",
       keeper: "server",
       options: { destroy: false, refresh: true, refreshOnly: false, targets: [] },
+      planFile,
       savedPlan: false
     },
-    commands: ["init -input=false", "plan -input=false -lock=false -detailed-exitcode=false -out=plan.tfplan", "show -json plan.tfplan"]
+    commands: [
+      "init -input=false",
+      "plan -input=false -lock=false -detailed-exitcode=false -out=/data/engine/plan.tfplan",
+      "show -json /data/engine/plan.tfplan"
+    ]
   },
   {
     given: "an apply of a plan that was kept without a pool",
-    spec: { stage: "apply", keeper: "backend", savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -state= -state-out= plan.tfplan"]
+    spec: { stage: "apply", keeper: "backend", planFile, savedPlan: true },
+    commands: [
+      "init -input=false -lockfile=readonly -upgrade=false -get=false",
+      "apply -input=false -state= -state-out= /data/engine/plan.tfplan"
+    ]
   },
   {
     given: "an apply without a pool",
-    spec: { stage: "apply", keeper: "backend", options: { replace: ["a.b"] }, savedPlan: false },
+    spec: { stage: "apply", keeper: "backend", options: { replace: ["a.b"] }, planFile, savedPlan: false },
     commands: ["init -input=false", "apply -input=false -state= -state-out= -auto-approve -replace=a.b"]
   },
   {
     given: "a destroy without a pool",
-    spec: { stage: "destroy", keeper: "backend", savedPlan: false },
+    spec: { stage: "destroy", keeper: "backend", planFile, savedPlan: false },
     commands: ["init -input=false", "apply -input=false -state= -state-out= -auto-approve -destroy"]
   },
   {
     given: "a destroy of one thing without a pool",
-    spec: { stage: "destroy", keeper: "backend", options: { targets: ["a.b"] }, savedPlan: false },
+    spec: { stage: "destroy", keeper: "backend", options: { targets: ["a.b"] }, planFile, savedPlan: false },
     commands: ["init -input=false", "apply -input=false -state= -state-out= -auto-approve -destroy -target=a.b"]
   }
 ]
@@ -86,11 +101,11 @@ describe("stageCommands", () => {
   it.each(rows)("are, for $given, those that a person would type", ({ commands, spec }) => expect(typed(spec)).toEqual(commands))
 
   it("tell their events on a descriptor of their own when the engine can", () => {
-    expect(typed({ stage: "apply", keeper: "server", savedPlan: true, events: true })).toEqual([
+    expect(typed({ stage: "apply", keeper: "server", planFile, savedPlan: true, events: true })).toEqual([
       "init -input=false -lockfile=readonly -upgrade=false -get=false",
-      "apply -input=false -lock=true -json-into=/dev/fd/7 plan.tfplan"
+      "apply -input=false -lock=true -json-into=/dev/fd/7 /data/engine/plan.tfplan"
     ])
-    expect(typed({ stage: "destroy", keeper: "backend", savedPlan: false, events: true })[1]).toBe(
+    expect(typed({ stage: "destroy", keeper: "backend", planFile, savedPlan: false, events: true })[1]).toBe(
       "apply -input=false -state= -state-out= -json-into=/dev/fd/7 -auto-approve -destroy"
     )
   })
@@ -98,16 +113,17 @@ describe("stageCommands", () => {
   it.each([{ events: true, tells: "events" }, { events: false, tells: "log" }] as const)(
     "tell what they do in the $tells",
     ({ events, tells }) => {
-      expect(stageCommands({ stage: "apply", keeper: "server", savedPlan: true, events }).map((command) => command.tells)).toEqual([
-        undefined,
-        tells
-      ])
+      expect(stageCommands({ stage: "apply", keeper: "server", planFile, savedPlan: true, events }).map((command) => command.tells))
+        .toEqual([
+          undefined,
+          tells
+        ])
     }
   )
 
   it("take no additional arguments where the worker alone reads what they print", () =>
     expect(
-      [showVersion, showWorkspace, stageCommands({ stage: "plan", keeper: "server", savedPlan: false })[2] ?? showVersion].map(
+      [showVersion, showWorkspace, stageCommands({ stage: "plan", keeper: "server", planFile, savedPlan: false })[2] ?? showVersion].map(
         withoutArguments
       )
     )
@@ -118,8 +134,9 @@ describe("stageCommands", () => {
       ]))
 
   it("make no flag of what a user wrote", () => {
-    const { args } = stageCommands({ stage: "plan", keeper: "backend", options: { targets: ["-destroy"] }, savedPlan: false })[1] ??
-      { args: [] }
+    const { args } =
+      stageCommands({ stage: "plan", keeper: "backend", options: { targets: ["-destroy"] }, planFile, savedPlan: false })[1] ??
+        { args: [] }
     expect(args).not.toContain("-destroy")
   })
 
@@ -143,8 +160,8 @@ describe("stageCommands", () => {
 
   it("say which of them may change something", () => {
     const mutating = (spec: StageSpec) => stageCommands(spec).filter(({ mutates }) => mutates).map(({ subcommand }) => subcommand)
-    expect(mutating({ stage: "plan", keeper: "backend", savedPlan: false })).toEqual([])
-    expect(mutating({ stage: "apply", keeper: "backend", savedPlan: true })).toEqual(["apply"])
-    expect(mutating({ stage: "destroy", keeper: "backend", savedPlan: false })).toEqual(["apply"])
+    expect(mutating({ stage: "plan", keeper: "backend", planFile, savedPlan: false })).toEqual([])
+    expect(mutating({ stage: "apply", keeper: "backend", planFile, savedPlan: true })).toEqual(["apply"])
+    expect(mutating({ stage: "destroy", keeper: "backend", planFile, savedPlan: false })).toEqual(["apply"])
   })
 })

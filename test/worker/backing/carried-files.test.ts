@@ -29,7 +29,7 @@ const podAt = Effect.gen(function*() {
   const [data, privateDirectory] = [join(place, "data"), join(place, "private")]
   for (const directory of [join(data, "work/live"), join(data, "engine"), privateDirectory]) mkdirSync(directory, { recursive: true })
   const { at, write } = writtenBelow(data)
-  write("work/live/plan.tfplan", "plan")
+  write("engine/plan.tfplan", "plan")
   const told: Array<string> = []
   const log = Log.layer({
     secrets: [],
@@ -87,14 +87,15 @@ describe("the modules of a plan", () => {
         "modules/m/links/run.sh",
         "modules/m/main.tf",
         "modules/modules.json",
-        "modules/vpc"
+        "modules/vpc",
+        "plan.tfplan"
       ])
       const modules = join(apply.data, "engine/modules")
       expect(readFileSync(join(modules, "modules.json"), "utf8")).toBe(`{"Modules":[]}`)
       expect(readFileSync(join(modules, "m/links/run.sh"), "utf8")).toBe("echo one")
       expect(readlinkSync(join(modules, "vpc"))).toBe("/opt/modules/vpc")
-      expect(lstatSync(join(modules, "m/deep/run.sh")).mode & 0o777).toBe(0o770)
-      expect(lstatSync(join(modules, "m/main.tf")).mode & 0o777).toBe(0o660)
+      expect(lstatSync(join(modules, "m/deep/run.sh")).mode & 0o777).toBe(0o775)
+      expect(lstatSync(join(modules, "m/main.tf")).mode & 0o777).toBe(0o664)
     }))
 
   it.effect("are named to who approves the plan where planning changed or made one of their files", () =>
@@ -116,7 +117,7 @@ describe("the modules of a plan", () => {
   it.effect("refuse the plan in one sentence when there is no room for them in its package", () =>
     Effect.gen(function*() {
       const here = yield* podAt
-      truncateSync(here.at("work/live/plan.tfplan"), 253 * 1024 ** 2)
+      truncateSync(here.at("engine/plan.tfplan"), 253 * 1024 ** 2)
       here.write("engine/modules/m/random", randomBytes(3 * 1024 ** 2))
       expect(yield* Effect.flip(here.pack)).toMatchObject({
         reason: "InvalidConfiguration",
@@ -166,7 +167,7 @@ describe("what planning made in the configuration", () => {
         plan.write("work/live/build.sh", "# BUILD.SH") // as long as it was
         for (const made of ["archive_files/lambda.zip", "modules/m/made.zip"]) plan.write(`work/live/.terraform/${made}`, "zip")
         const variables = ["zzz_agent_job.auto.tfvars", "é.auto.tfvars.zzz_agent_job.auto.tfvars"]
-        for (const ours of ["plan.tfplan", ".terraform.lock.hcl", ...variables, "zzzz_agent_job_override.tf"]) {
+        for (const ours of [".terraform.lock.hcl", ...variables, "zzzz_agent_job_override.tf"]) {
           plan.write(`work/live/${ours}`, "of planning")
         }
         for (const data of [".terraform/providers/p", ".terraform/terraform.tfstate", "sub/.terraform/providers/p", ".git/HEAD"]) {
@@ -200,7 +201,6 @@ describe("what planning made in the configuration", () => {
         "live/latest.zip",
         "live/main.tf",
         "live/old.txt",
-        "live/plan.tfplan",
         "live/sub",
         "live/sub/.terraform",
         "live/zzz_agent_job.auto.tfvars",
@@ -208,9 +208,8 @@ describe("what planning made in the configuration", () => {
       ])
       expect(readFileSync(join(work, "live/build.sh"), "utf8")).toBe("# BUILD.SH")
       expect(readFileSync(join(work, "live/latest.zip"), "utf8")).toBe("zip")
-      expect(readFileSync(join(work, "live/plan.tfplan"), "utf8")).toBe("plan")
       expect(readFileSync(join(work, "live/zzz_agent_job.auto.tfvars"), "utf8")).toBe("of the apply")
-      expect(lstatSync(join(work, "live/builds/deep/prepare.sh")).mode & 0o777).toBe(0o770)
+      expect(lstatSync(join(work, "live/builds/deep/prepare.sh")).mode & 0o777).toBe(0o775)
     }))
 
   it.effect("hides no change of a file of the configuration from who approves the plan", () =>
@@ -313,7 +312,7 @@ describe("what planning made in the configuration", () => {
   it.effect("is no archive, and no line of the log, if planning made nothing", () =>
     Effect.gen(function*() {
       const here = yield* podAt
-      yield* here.packAfter(() => here.write("work/live/plan.tfplan", "another plan"))
+      yield* here.packAfter(() => here.write("engine/plan.tfplan", "another plan"))
       expect([here.told(), existsSync(join(here.privateDirectory, madeFiles))]).toEqual([[], false])
     }))
 
@@ -333,7 +332,7 @@ describe("what planning made in the configuration", () => {
   ])("is left out, and the log says so, if it $given", ({ plan, size, why }) =>
     Effect.gen(function*() {
       const here = yield* podAt
-      truncateSync(here.at("work/live/plan.tfplan"), plan)
+      truncateSync(here.at("engine/plan.tfplan"), plan)
       here.write("engine/modules/m/large", randomBytes(2 * 1024 ** 2))
       yield* here.packAfter(() => {
         here.write("work/live/large", randomBytes(2 * 1024 ** 2))

@@ -26,28 +26,31 @@ const silent = Log.layer({ secrets: [], parts: [], ship: Option.none(), print: (
 const podWith = Effect.fnUntraced(function*(claim: string) {
   const place = yield* temporaryFolder("kept")
   const [work, privateDirectory] = [join(place, "work"), join(place, "private")]
-  for (const directory of [work, privateDirectory]) mkdirSync(directory)
+  const engine = join(place, "engine")
+  for (const directory of [work, privateDirectory, engine]) mkdirSync(directory)
   const settings = podSettings(place, privateDirectory, { AGENT_JOB_PLANS_DIR: claim })
-  return { work, privateDirectory, settings, root: yield* openFolder(work) }
+  return { work, privateDirectory, engine, settings, root: yield* openFolder(work) }
 })
 
 /** Leaves the files of a plan as an engine would, and keeps the plan; returns its digest. */
 const planned = Effect.fnUntraced(function*(claim: string, content = "plan", sealed: Seal = seal()) {
   const pod = yield* podWith(claim)
   writeFileSync(join(pod.privateDirectory, "configuration.tar.gz"), tarGz({ "main.tf": "# planned", ".terraform.lock.hcl": "# of Git" }))
-  writeFileSync(join(pod.work, "plan.tfplan"), content)
+  writeFileSync(join(pod.engine, "plan.tfplan"), content)
   writeFileSync(join(pod.work, ".terraform.lock.hcl"), "# the plan's")
   return yield* Effect.provide(keepPlan(workspace)({ root: pod.root, directory: [], path: pod.work }, sealed), pod.settings)
 })
 
 const applied = Effect.fnUntraced(
   function*(claim: string, sha256: Sha256): Effect.fn.Return<ReadonlyArray<string>, StageFailed, Scope.Scope> {
-    const { root, settings, work } = yield* podWith(claim)
+    const { engine, root, settings, work } = yield* podWith(claim)
     yield* bringPlannedSource(workspace, sha256)(root).pipe(
       Effect.andThen(bringKeptPlan({ root, directory: [], path: work })),
       Effect.provide(settings)
     )
-    return readdirSync(work).sort().map((name) => `${name}: ${readFileSync(join(work, name), "utf8")}`)
+    return [work, engine].flatMap((folder) =>
+      readdirSync(folder).sort().map((name) => `${name}: ${readFileSync(join(folder, name), "utf8")}`)
+    )
   }
 )
 
@@ -232,8 +235,8 @@ describe("a kept plan", () => {
         yield* bringKeptPlan({ root, directory: [], path: join(apply, "work") })
       }, Effect.provide(podOn(apply)))
       writeFileSync(join(plan, "private/configuration.tar.gz"), tarGz({ "main.tf": "# planned" }))
-      writeFileSync(join(plan, "work/plan.tfplan"), "plan")
       mkdirSync(join(plan, "engine/modules/m"), { recursive: true })
+      writeFileSync(join(plan, "engine/plan.tfplan"), "plan")
       writeFileSync(join(plan, "engine/modules/m/run.sh"), "echo one")
       yield* bring(yield* keep)
       expect(readFileSync(join(apply, "engine/modules/m/run.sh"), "utf8")).toBe("echo one")
@@ -242,7 +245,7 @@ describe("a kept plan", () => {
         rmSync(gone, { recursive: true })
       }
       yield* bring(yield* keep)
-      expect(readdirSync(join(apply, "engine"))).toEqual([])
+      expect(readdirSync(join(apply, "engine"))).toEqual(["plan.tfplan"])
     }))
 
   it.effect("is applied once, though another apply of it was as far, or comes later, whatever has become of the state", () =>

@@ -60,6 +60,20 @@ describe("a stage of a pool", () => {
       expect(api.lock).toBeUndefined()
     }))
 
+  it.live("applies a configuration that looks at its own directory, where each file is as it was when it was planned", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.variables = [{ name: "region", value: "eu" }]
+      const looks = `resource "terraform_data" "a" {
+  triggers_replace = [for name in fileset(path.root, "**") : "\${name} \${filesha1("\${path.root}/\${name}")}"]
+}
+`
+      const digest = yield* planned(api, { "main.tf": main, "looks.tf": looks })
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api))
+      expect(status.reason, log()).toBe("Completed")
+      expect(text(api.state)).toContain(".terraform.lock.hcl ")
+    }))
+
   it.live("takes the lock of its state before it makes anything, whatever the arguments of its apply say", () =>
     Effect.gen(function*() {
       const api = yield* taskApi
@@ -201,7 +215,7 @@ describe("a stage of a pool", () => {
       const { dataDirectory, log, status } = yield* ran(kubernetes, {}, (here) => token(here, api))
       expect(status).toMatchObject({ phase: "Failed", reason: "DigestMismatch" })
       expect(log()).not.toContain("$ tofu")
-      expect(existsSync(join(dataDirectory, "work/plan.tfplan"))).toBe(false)
+      expect(existsSync(join(dataDirectory, "engine/plan.tfplan"))).toBe(false)
     }))
 
   it.live("keeps what its state has where the next configuration is in another directory, until a destroy is asked for", () =>

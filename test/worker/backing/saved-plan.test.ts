@@ -12,20 +12,20 @@ import { podSettings } from "../pod-settings.ts"
 import { seal } from "../seals.ts"
 
 const place = Effect.map(temporaryFolder("plan"), (made) => {
-  for (const name of ["one/sub", "other/sub", "private"]) mkdirSync(join(made, name), { recursive: true })
+  for (const name of ["one/sub", "one/engine", "other/sub", "other/engine", "private"]) mkdirSync(join(made, name), { recursive: true })
   return made
 })
 
 const packed = Effect.fnUntraced(function*(directory: string) {
   return yield* Effect.provide(
     packPlan({ root: yield* openFolder(join(directory, "one")), directory: ["sub"] }, join(directory, "plan.tar"), seal()),
-    podSettings(directory, join(directory, "private"))
+    podSettings(join(directory, "one"), join(directory, "private"))
   )
 })
 const unpacked = Effect.fnUntraced(function*(directory: string) {
   return yield* Effect.provide(
     unpackPlan({ root: yield* openFolder(join(directory, "other")), directory: ["sub"] }, join(directory, "plan.tar")),
-    podSettings(directory, join(directory, "private"))
+    podSettings(join(directory, "other"), join(directory, "private"))
   )
 })
 
@@ -33,20 +33,22 @@ describe("a saved plan", () => {
   it.effect("arrives with its seal and its lock file, in place of the one that is there", () =>
     Effect.gen(function*() {
       const directory = yield* place
-      writeFileSync(join(directory, "one/sub/plan.tfplan"), Buffer.alloc(300_000, 7))
+      writeFileSync(join(directory, "one/engine/plan.tfplan"), Buffer.alloc(300_000, 7))
       writeFileSync(join(directory, "one/sub/.terraform.lock.hcl"), "# the plan's")
       writeFileSync(join(directory, "other/sub/.terraform.lock.hcl"), "# the archive's, which is longer")
       const digest = yield* packed(directory)
       expect(digest).toBe(createHash("sha256").update(readFileSync(join(directory, "plan.tar"))).digest("hex"))
       expect(yield* unpacked(directory)).toEqual(seal())
-      expect(readFileSync(join(directory, "other/sub/plan.tfplan"))).toEqual(Buffer.alloc(300_000, 7))
+      expect(readFileSync(join(directory, "other/engine/plan.tfplan"))).toEqual(Buffer.alloc(300_000, 7))
       expect(readFileSync(join(directory, "other/sub/.terraform.lock.hcl"), "utf8")).toBe("# the plan's")
+      expect(statSync(join(directory, "other/engine/plan.tfplan")).mode & 0o777).toBe(0o660)
+      expect(statSync(join(directory, "other/sub/.terraform.lock.hcl")).mode & 0o777).toBe(0o664)
     }))
 
   it.effect("puts its lock file in the place of a link that the archive has there, as the engine did, and leaves what that leads to", () =>
     Effect.gen(function*() {
       const directory = yield* place
-      writeFileSync(join(directory, "one/sub/plan.tfplan"), "plan")
+      writeFileSync(join(directory, "one/engine/plan.tfplan"), "plan")
       writeFileSync(join(directory, "one/sub/.terraform.lock.hcl"), "# the plan's")
       writeFileSync(join(directory, "other/shared.lock.hcl"), "# for all directories")
       symlinkSync("../shared.lock.hcl", join(directory, "other/sub/.terraform.lock.hcl"))
@@ -59,7 +61,7 @@ describe("a saved plan", () => {
   it.effect("grows by less than is left for it where it is packed", () =>
     Effect.gen(function*() {
       const directory = yield* place
-      writeFileSync(join(directory, "one/sub/plan.tfplan"), "p")
+      writeFileSync(join(directory, "one/engine/plan.tfplan"), "p")
       writeFileSync(join(directory, "one/sub/.terraform.lock.hcl"), "#")
       yield* packed(directory)
       expect(statSync(join(directory, "plan.tar")).size).toBeLessThan(16 * 1024)
@@ -68,10 +70,10 @@ describe("a saved plan", () => {
   it.effect("needs no lock file", () =>
     Effect.gen(function*() {
       const directory = yield* place
-      writeFileSync(join(directory, "one/sub/plan.tfplan"), "plan")
+      writeFileSync(join(directory, "one/engine/plan.tfplan"), "plan")
       yield* packed(directory)
       yield* unpacked(directory)
-      expect(readdirSync(join(directory, "other/sub"))).toEqual(["plan.tfplan"])
+      expect([readdirSync(join(directory, "other/sub")), readdirSync(join(directory, "other/engine"))]).toEqual([[], ["plan.tfplan"]])
     }))
 
   it.effect.each([
@@ -80,9 +82,9 @@ describe("a saved plan", () => {
   ])("is not packed with $given", ({ lock, plan }) =>
     Effect.gen(function*() {
       const directory = yield* place
-      for (const [name, size] of [["plan.tfplan", plan], [".terraform.lock.hcl", lock]] as const) {
-        writeFileSync(join(directory, "one/sub", name), "")
-        truncateSync(join(directory, "one/sub", name), size) // a sparse file, which takes no space on the disk
+      for (const [name, size] of [["engine/plan.tfplan", plan], ["sub/.terraform.lock.hcl", lock]] as const) {
+        writeFileSync(join(directory, "one", name), "")
+        truncateSync(join(directory, "one", name), size) // a sparse file, which takes no space on the disk
       }
       expect(yield* Effect.flip(packed(directory))).toMatchObject({
         reason: "InvalidConfiguration",
@@ -95,7 +97,7 @@ describe("a saved plan", () => {
     Effect.gen(function*() {
       const directory = yield* place
       writeFileSync(join(directory, "token"), "secret")
-      symlinkSync(join(directory, "token"), join(directory, "one/sub/plan.tfplan"))
+      symlinkSync(join(directory, "token"), join(directory, "one/engine/plan.tfplan"))
       expect(yield* Effect.flip(packed(directory))).toMatchObject({ reason: "InvalidConfiguration" })
       expect(existsSync(join(directory, "plan.tar"))).toBe(false)
     }))

@@ -1,7 +1,7 @@
 // How a configuration comes into the working directory: its files, its variables, its backend.
 import { describe, expect, it, vi } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Option } from "effect"
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { RunId, Sha256, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTaskSpec } from "../../../src/schema/task/agent-task.ts"
@@ -53,7 +53,8 @@ const provisioned = (task: AgentTaskSpec, { bring = Option.none(), env = {}, pre
         result,
         variables,
         read: (name: string) => readFileSync(join(work, name), "utf8"),
-        names: () => readdirSync(work).sort()
+        names: () => readdirSync(work).sort(),
+        modeOf: (name: string) => statSync(join(work, name)).mode & 0o777
       }
     }).pipe(Effect.provide(Layer.provideMerge(Layer.orDie(Settings.layer), environment)))
   })
@@ -104,13 +105,15 @@ describe("provision", () => {
 
   it.effect("works below workingDirectory, where it puts what it adds", () =>
     Effect.gen(function*() {
-      const { read, result } = yield* provisioned(spec({
+      const { modeOf, read, result } = yield* provisioned(spec({
         source: { inline: { "live/demo/main.tf": "# main" } },
         workingDirectory: "./live/demo/",
         variables: [{ name: "region", value: "eu" }]
       }))
       expect(result).toMatchObject({ directory: ["live", "demo"], path: expect.stringMatching(/\/work\/live\/demo$/u) })
       expect(read("live/demo/zzz_agent_job.auto.tfvars")).toBe(`region = "eu"\n`)
+      expect(modeOf("live/demo/main.tf")).toBe(0o664)
+      expect(modeOf("live/demo/zzz_agent_job.auto.tfvars")).toBe(0o660) // a variable may be sensitive
     }))
 
   it.effect("gives variables after all that the configuration gives them", () =>

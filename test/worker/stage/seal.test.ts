@@ -26,7 +26,7 @@ const planned = Effect.gen(function*() {
   const place = yield* temporaryFolder("seal")
   for (const name of ["work/live", "private", "engine/modules/vpc"]) mkdirSync(join(place, name), { recursive: true })
   writeFileSync(join(place, "private/configuration.tar.gz"), "archive")
-  writeFileSync(join(place, "work/live/plan.tfplan"), "plan")
+  writeFileSync(join(place, "engine/plan.tfplan"), "plan")
   writeFileSync(join(place, "work/live/.terraform.lock.hcl"), "lock")
   writeFileSync(join(place, "engine/modules/modules.json"), "{}")
   writeFileSync(join(place, "engine/modules/vpc/run.sh"), "echo one")
@@ -54,7 +54,7 @@ describe("the seal of a directory", () => {
 
   it.effect.each([
     { file: "private/configuration.tar.gz", words: "another configuration archive" },
-    { file: "work/live/plan.tfplan", words: "another plan file" },
+    { file: "engine/plan.tfplan", words: "another plan file" },
     { file: "work/live/.terraform.lock.hcl", words: "another provider lock file" }
   ])("is broken by another byte of $file", ({ file, words }) =>
     Effect.gen(function*() {
@@ -178,7 +178,7 @@ describe("the seal of a directory", () => {
       const { place, sealed } = yield* planned
       truncateSync(join(place, "work/live/.terraform.lock.hcl"), 1024 ** 4) // a sparse file, which takes no space on the disk
       expect(yield* Effect.flip(sealed())).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("256 MiB") })
-      rmSync(join(place, "work/live/plan.tfplan"))
+      rmSync(join(place, "engine/plan.tfplan"))
       rmSync(join(place, "work/live/.terraform.lock.hcl"))
       expect(yield* Effect.flip(sealed())).toMatchObject({
         reason: "InvalidConfiguration",

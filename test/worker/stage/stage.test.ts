@@ -63,7 +63,7 @@ describe("a plan that is kept", () =>
 case $1 in
 init) mkdir -p "$TF_DATA_DIR/modules/m" && echo '{"backend":{"type":"http","config":{}}}' >"$TF_DATA_DIR/terraform.tfstate"
   for name in a b; do echo brought >"$TF_DATA_DIR/modules/m/$name.sh"; done ;;
-plan) echo planned >"$TF_DATA_DIR/modules/m/b.sh" && cp main.tf made.tf && echo plan >plan.tfplan && echo >.terraform.lock.hcl ;;
+plan) echo planned >"$TF_DATA_DIR/modules/m/b.sh" && cp main.tf made.tf && echo plan >"$TF_DATA_DIR/plan.tfplan" && echo >.terraform.lock.hcl ;;
 esac
 `
       const { log, status } = yield* ran(poolTask(api, "plan"), { tofu: engine }, (here) => token(here, api))

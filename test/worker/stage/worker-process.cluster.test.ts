@@ -18,7 +18,7 @@ while :; do sleep 0.1; done
 /** An engine that has nothing to do. */
 const idle = `#!/bin/sh
 [ "$1" = version ] && echo '{"terraform_version": "9.9.9"}'
-[ "$1" = plan ] && echo plan >plan.tfplan
+[ "$1" = plan ] && echo plan >"$TF_DATA_DIR/plan.tfplan"
 exit 0
 `
 

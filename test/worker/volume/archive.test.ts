@@ -213,8 +213,9 @@ describe("unpack", () => {
       expect(statSync(join(root, "modules/net/main.tf")).size).toBe(200_000)
       expect(readlinkSync(join(root, "modules/latest"))).toBe("net")
       expect(readFileSync(join(root, "modules/net/up"), "utf8")).toBe("resource {}")
-      expect(lstatSync(join(root, "run.sh")).mode & 0o7777).toBe(0o770)
-      expect(lstatSync(join(root, "main.tf")).mode & 0o7777).toBe(0o660)
+      expect(lstatSync(join(root, "run.sh")).mode & 0o7777).toBe(0o775)
+      expect(lstatSync(join(root, "main.tf")).mode & 0o7777).toBe(0o664)
+      for (const folder of ["empty", "modules/net"]) expect(lstatSync(join(root, folder)).mode & 0o7777).toBe(0o2775)
       expect(lstatSync(join(root, "empty")).isDirectory()).toBe(true)
     }))
 

@@ -40,9 +40,18 @@ describe("a folder", () => {
       yield* writeFile(root, ["a", "b", "main.tf"], "content")
       yield* writeFile(root, ["a", "b", "main.tf"], "new")
       expect(readFileSync(join(directory, "root/a/b/main.tf"), "utf8")).toBe("new")
-      expect(lstatSync(join(directory, "root/a")).mode & 0o7777).toBe(0o2770)
-      expect(lstatSync(join(directory, "root/a/b/main.tf")).mode & 0o7777).toBe(0o660)
       expect(yield* readFile(root, ["a", "b", "main.tf"], 100)).toEqual(Option.some(Buffer.from("new")))
+    }))
+
+  it.effect("lets nobody else in, and below has modes by which anybody may use what is made of the configuration", () =>
+    Effect.gen(function*() {
+      const { directory, root } = yield* place
+      const modeOf = (path: string) => (lstatSync(join(directory, path)).mode & 0o7777).toString(8)
+      yield* newFolder(join(directory, "new"))
+      for (const kind of ["plain", "executable", "ours"] as const) yield* writeFile(root, ["a", "b", kind], "", kind)
+      yield* writeFile(root, ["a", "b", "inputs"], "secret")
+      expect(["new", "root/a", "root/a/b"].map(modeOf)).toEqual(["2770", "2775", "2775"])
+      expect(["plain", "executable", "ours", "inputs"].map((name) => modeOf(`root/a/b/${name}`))).toEqual(["664", "775", "660", "660"])
     }))
 
   it.effect("is not left through a link, by writing or reading", () =>
@@ -131,8 +140,8 @@ describe("a folder", () => {
   it.effect("says which file was in the way of a new one", () =>
     Effect.gen(function*() {
       const { root } = yield* place
-      closeSync(createFile(root, ["a"], { executable: false, replace: false }))
-      expect(() => createFile(root, ["a"], { executable: false, replace: false })).toThrow(/EEXIST/u)
+      closeSync(createFile(root, ["a"], { kind: "plain", replace: false }))
+      expect(() => createFile(root, ["a"], { kind: "plain", replace: false })).toThrow(/EEXIST/u)
     }))
 })
 

@@ -88,8 +88,8 @@ describe("a packed tree", () => {
       expect(readdirSync(there, { recursive: true }).sort()).toEqual(paths)
       expect(readFileSync(join(there, "m/links/run.sh"), "utf8")).toBe("echo one")
       expect(readlinkSync(join(there, "vpc"))).toBe("/opt/modules/vpc")
-      expect(lstatSync(join(there, "m/deep/run.sh")).mode & 0o777).toBe(0o770)
-      expect(lstatSync(join(there, "m/main.tf")).mode & 0o777).toBe(0o660)
+      expect(lstatSync(join(there, "m/deep/run.sh")).mode & 0o777).toBe(0o775)
+      expect(lstatSync(join(there, "m/main.tf")).mode & 0o777).toBe(0o664)
     }))
 
   it.effect("is the same bytes again, and no archive if there is nothing to pack", () =>
