@@ -160,6 +160,34 @@ describe("the state gateway", () => {
     { concurrent: true }
   )
 
+  it.live.each<{ given: string; end: (parts: PoolParts) => Effect.Effect<void>; patience: string }>([
+    { given: "the pool's patience is over", end: () => Effect.void, patience: "300 millis" },
+    { given: "it has to stop", end: ({ release }) => release, patience: "1 hour" }
+  ])(
+    "keeps an engine that has read nothing under its lock waiting no longer than until $given, and has its lock go back",
+    ({ end, patience }) =>
+      withGateway(
+        Effect.fnUntraced(function*(env, parts) {
+          let tries = 0
+          parts.api.state = Buffer.from(state(1))
+          parts.api.onRequest = () => void tries++
+          yield* lock(env)
+          const up = parts.api.goDown()
+          const reading = yield* Effect.forkChild(ask(env, "read"))
+          yield* until(() => tries > 1)
+          yield* end(parts)
+          expect((yield* Fiber.join(reading)).status).toBe(503)
+          up()
+          yield* unlock(env)
+          expect(yield* settle()).toEqual(SettledState.Unwritten())
+          expect(parts.api.lock).toBeUndefined()
+        }),
+        true,
+        undefined,
+        patience
+      )
+  )
+
   it.live("does not take a 404 of something before the server for an empty state", () =>
     withGateway(
       Effect.fnUntraced(function*(env, { api }) {
