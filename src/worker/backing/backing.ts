@@ -6,7 +6,7 @@ import type { StageCommand } from "../../core/stage/stage-commands.ts"
 import type { StageVariable } from "../../schema/api/task-api.ts"
 import type { Sha256 } from "../../schema/names.ts"
 import type { Seal } from "../../schema/task/seal.ts"
-import type { CommandEnv } from "../engine/engine.ts"
+import type { Opened } from "../engine/engine.ts"
 import type { SendJournal } from "../engine/journal.ts"
 import type { Log, ShipLog } from "../engine/log-shipper.ts"
 import type { Settings } from "../settings.ts"
@@ -53,7 +53,7 @@ export interface Backing {
   /** Puts the approved plan into the working directory; returns its seal. Absent if there is no such plan. */
   readonly bringPlan: Option.Option<(place: Provisioned) => Effect.Effect<Seal, StageFailed, Settings>>
   /** Opens what one command needs; returns what it gets in addition to the environment of all commands. */
-  readonly openFor: (command: StageCommand) => Effect.Effect<CommandEnv, StageFailed, Scope.Scope>
+  readonly openFor: (command: StageCommand) => Effect.Effect<Opened, StageFailed, Scope.Scope>
   /**
    * Called after `init`, before every other command. `engineDirectory` is the engine's own (TF_DATA_DIR), and `workspace` asks the engine
    * for the workspace of its backend. Fails when the state would not outlive the Pod, or would go elsewhere than to the pool's server.

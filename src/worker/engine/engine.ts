@@ -28,6 +28,12 @@ export interface CommandEnv {
   readonly secrets: ReadonlyArray<string>
 }
 
+/** What is open for one command. */
+export interface Opened extends CommandEnv {
+  /** Returns why the command was not given what it asked for last, where its engine does not say that; none if it was. */
+  readonly notGiven?: Effect.Effect<Option.Option<StageFailed>>
+}
+
 export const noCommandEnv: CommandEnv = { env: {}, secrets: [] }
 
 /** What the runner has by itself: the engine, and variables of the engine that `place` does not set. */

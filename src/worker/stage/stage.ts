@@ -23,7 +23,7 @@ import { ExecLoop } from "../engine/exec-loop.ts"
 import { type Journal, makeJournal } from "../engine/journal.ts"
 import { Log } from "../engine/log-shipper.ts"
 import { Settings } from "../settings.ts"
-import { exitCodeOf, invalid, type StageFailed } from "../stage-failed.ts"
+import { exitCodeOf, invalid, StageFailed } from "../stage-failed.ts"
 import { type StageStopped, untilStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
 import { removeFile } from "../volume/folder.ts"
@@ -167,13 +167,31 @@ const perform = Effect.fnUntraced(
     const opened = yield* Effect.forEach(openers, ({ openFor }) => openFor(command))
     const env = Object.fromEntries(opened.flatMap(({ env }) => Object.entries(env)))
     const told = command.tells === "events" ? fromEvent : fromLog
-    return yield* engine.run(workplace, command, {
+    const running = engine.run(workplace, command, {
       env,
       secrets: opened.flatMap(({ secrets }) => secrets)
     }, { line: (line) => Option.map(told(line), journal.add), end: (log) => fromErrors(log).forEach(journal.add) })
+    return yield* Effect.catchTag(
+      running,
+      "StageFailed",
+      (failure) =>
+        Effect.flatMap(
+          Effect.forEach(opened, ({ notGiven = Effect.succeedNone }) => notGiven),
+          (whys) => Effect.fail(withCause(failure, Option.firstSomeOf(whys)))
+        )
+    )
   },
   Effect.scoped
 )
+
+/**
+ * Returns the failure of a command that was not given what it asked for last: both engines then exit with 1, and what they say of it reads
+ * like a wrong configuration. A command that failed for something that its log tells keeps that.
+ */
+const withCause = (failure: StageFailed, notGiven: Option.Option<StageFailed>): StageFailed =>
+  Option.isSome(notGiven) && failure.exitCode === 1 && (failure.reason === "InvalidConfiguration" || failure.reason === "ExitCode")
+    ? new StageFailed({ reason: notGiven.value.reason, message: notGiven.value.message, exitCode: failure.exitCode })
+    : failure
 
 const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) =>
   Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))

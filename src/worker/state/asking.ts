@@ -32,16 +32,16 @@ export const makeAsking = Effect.gen(function*() {
     pauses: Pick<Patience<never>, "growth" | "spaced"> = { spaced: "5 seconds" }
   ): Effect.Effect<A, TaskApiError> => withinGrace(askAgain(ask, { while: mayHelp, first: "200 millis", limit, ...pauses }))
 
-  /** Asks through an outage for `poolPatience` at most: an engine that has no lock yet has done nothing that could be lost. */
+  /** Asks through an outage for `poolPatience` at most: an engine that has no lock or no state yet has done nothing that could be lost. */
   const beforeEngineWorks: Asking = (ask) => withinGrace(patiently(ask))
   /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
   const whileEngineWaits: Asking = (ask) => retried(logged(ask), ({ _tag }) => _tag !== "Declined", Duration.infinity)
   /**
-   * Asks like `whileEngineWaits`, but not for long once the stage has to stop, and after a first time in vain only once: an engine with an
-   * answer hears its interrupt, ends what it has begun, and leaves its whole state in a file for `settle`.
+   * Asks like `before`, but not for long once the stage has to stop, and after a first time in vain only once: an engine with an answer
+   * hears its interrupt, ends what it has begun, and leaves its whole state in a file for `settle`.
    */
-  const untilReleased: Asking = (ask) => {
-    const [asking, patience] = hasWaited ? [logged(ask), plan.releaseAfterMillis / 10] : [whileEngineWaits(ask), plan.releaseAfterMillis]
+  const orReleased = (before: Asking): Asking => (ask) => {
+    const [asking, patience] = hasWaited ? [logged(ask), plan.releaseAfterMillis / 10] : [before(ask), plan.releaseAfterMillis]
     return Effect.raceFirst(
       asking,
       Effect.all([released, Effect.sleep(patience)], { concurrency: 2, discard: true }).pipe(
@@ -52,6 +52,9 @@ export const makeAsking = Effect.gen(function*() {
       )
     )
   }
+  const untilReleased = orReleased(whileEngineWaits)
+  /** Asks for the state that the engine begins from, under a lock that it gives back if it hears in time that there is none. */
+  const beforeEngineReads = orReleased(beforeEngineWorks)
   /** Asks after the engine is gone, for as long as asking again may help. */
   const afterEngineWhile = <A>(ask: Effect.Effect<A, TaskApiError>, mayHelp: (error: TaskApiError) => boolean) =>
     Effect.flatMap(
@@ -73,5 +76,5 @@ export const makeAsking = Effect.gen(function*() {
     gone = begun
   })
 
-  return { beforeEngineWorks, whileEngineWaits, untilReleased, afterEngine, forLockAlone, engineIsGone }
+  return { beforeEngineWorks, beforeEngineReads, whileEngineWaits, untilReleased, afterEngine, forLockAlone, engineIsGone }
 })

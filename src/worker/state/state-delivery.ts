@@ -119,9 +119,10 @@ const Held = Data.taggedEnum<Held>()
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, TaskApi | Settings | Stop | TaskStatus> {
   const { cacheDirectory, pod, privateDirectory } = yield* Settings
-  const { unsavedDuring } = yield* TaskStatus
+  const { unansweredDuring, unsavedDuring } = yield* TaskStatus
   const taskApi = yield* TaskApi
-  const { afterEngine, beforeEngineWorks, engineIsGone, forLockAlone, untilReleased, whileEngineWaits } = yield* makeAsking
+  const { afterEngine, beforeEngineReads, beforeEngineWorks, engineIsGone, forLockAlone, untilReleased, whileEngineWaits } =
+    yield* makeAsking
   const shared = sharedCopy(cacheDirectory)
   const inTurn = Semaphore.makeUnsafe(1)
   /** Apart from `inTurn`, so that an engine can read while a push waits. One read at a time, because each has a whole state in memory. */
@@ -254,14 +255,15 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       )
     )
 
+  const readFirst = Effect.suspend(() => unansweredDuring(beforeEngineReads(taskApi.state)))
   /**
    * Reads the state under a lock. The engine reads once more before it writes: if the server does not give it, it gets the state that
-   * the worker knows, so that it goes on to write its new state here, where it is kept.
+   * the worker knows, so that it goes on to write its new state here, where it is kept. Before it has read any, it has nothing to write.
    */
   const readUnder = ({ info, known }: Lock) =>
     Effect.tap(
       known === undefined
-        ? whileEngineWaits(taskApi.state)
+        ? readFirst
         : taskApi.state.pipe(Effect.timeout(answerPatience), Effect.orElseSucceed(() => known)),
       (newest) => Effect.sync(() => learn(info, newest))
     )
@@ -271,7 +273,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     read: Effect.interruptible(
       reading.withPermit(Effect.suspend(() => {
         const under = granted()
-        return under === undefined ? taskApi.patiently(taskApi.state) : readUnder(under)
+        return under === undefined ? readFirst : readUnder(under)
       }))
     ),
     lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, beforeEngineWorks))),

@@ -9,9 +9,9 @@ import { createServer, type Server } from "node:http"
 import { wholeUpTo } from "../../http/body.ts"
 import { withoutUpgrades } from "../../http/without-upgrades.ts"
 import { LockInfo, lockLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
-import type { CommandEnv } from "../engine/engine.ts"
-import type { TaskApiError } from "../network/task-api-error.ts"
-import { invalid } from "../stage-failed.ts"
+import type { Opened } from "../engine/engine.ts"
+import { stageFailure, type TaskApiError } from "../network/task-api-error.ts"
+import { invalid, type StageFailed } from "../stage-failed.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
 import { StateDelivery } from "./state-delivery.ts"
 
@@ -54,28 +54,55 @@ const text = (status: number, message: string) => HttpServerResponse.text(messag
 
 const notAllowed = text(405, "This command may not do that with the state.")
 
-/** Returns the response to a refusal: the engine shows its body, and reads the holder of a lock from it. */
+/** Returns the response to a refusal. The engine reads the holder of a lock from its body, and shows no body of 5xx, nor of any read. */
 const refusal = (error: TaskApiError) =>
   error._tag === "Declined"
     ? error.body === undefined ? text(error.status, error.message) : HttpServerResponse.jsonUnsafe(error.body, { status: error.status })
     : text(503, error.message)
 
+/**
+ * Notes why the command was not given the state or the lock that it asked for last, unless it was, or `isTold` says that this is told without
+ * us: by the engine, or of a state once it is settled.
+ */
+const makeNoting = () => {
+  let why = Option.none<StageFailed>()
+  const note = (now: typeof why) =>
+    Effect.sync(() => {
+      why = now
+    })
+  return {
+    noting: <A>(ask: Effect.Effect<A, TaskApiError>, isTold: (error: TaskApiError) => boolean = () => false) =>
+      ask.pipe(
+        Effect.tap(note(Option.none())),
+        Effect.tapError((error) => note(isTold(error) ? Option.none() : Option.some(stageFailure(error))))
+      ),
+    notGiven: Effect.sync(() => why)
+  }
+}
+type Noting = ReturnType<typeof makeNoting>
+
 const answer = Effect.fnUntraced(
-  function*(request: HttpServerRequest.HttpServerRequest, path: string, writable: boolean, inTurn: Semaphore.Semaphore) {
+  function*(
+    request: HttpServerRequest.HttpServerRequest,
+    path: string,
+    writable: boolean,
+    inTurn: Semaphore.Semaphore,
+    noting: Noting["noting"]
+  ) {
     const delivery = yield* StateDelivery
     if (!writable && request.method !== "GET") return notAllowed
     const lockInfo = Effect.flatMap(bodyOf(request, lockLimitBytes), (bytes) => decodeLock(new TextDecoder().decode(bytes)))
     switch (`${request.method} ${path}`) {
       case "GET ":
-        return Option.match(yield* delivery.read, {
+        return Option.match(yield* noting(delivery.read), {
           onNone: () => HttpServerResponse.empty({ status: 404 }),
           onSome: (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json" })
         })
       case "POST ":
-        yield* inTurn.withPermit(Effect.flatMap(bodyOf(request, stateLimitBytes), delivery.push)) // otherwise each waiting state would be in memory
+        yield* inTurn.withPermit(Effect.flatMap(bodyOf(request, stateLimitBytes), (bytes) => noting(delivery.push(bytes), () => true))) // otherwise each waiting state would be in memory
         return HttpServerResponse.empty({ status: 200 })
       case "POST /lock":
-        yield* delivery.lock(yield* lockInfo)
+        yield* noting(delivery.lock(yield* lockInfo), ({ _tag }) => _tag === "Declined")
         return HttpServerResponse.empty({ status: 200 })
       case "POST /unlock":
         yield* delivery.unlock(yield* lockInfo)
@@ -106,6 +133,7 @@ const closing = (server: Server) => {
 export const openGateway = Effect.fn("StateGateway.open")(function*(writable: boolean) {
   const secretPath = `/${secret()}`
   const inTurn = Semaphore.makeUnsafe(1)
+  const { noting, notGiven } = makeNoting()
   const listener = withoutUpgrades(createServer({ headersTimeout: headerMillis, connectionsCheckingInterval: headerMillis / 5 }))
   listener.maxConnections = mostConnections
   listener.maxRequestsPerSocket = 1 // pipelined requests would be answered at once, and each answer may be a whole state in memory
@@ -122,7 +150,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
       const request = yield* HttpServerRequest.HttpServerRequest
       const { pathname } = new URL(request.url, "http://127.0.0.1")
       if (!equal(pathname.slice(0, secretPath.length), secretPath)) return text(401, "This is the state of another command.")
-      return yield* answer(request, pathname.slice(secretPath.length), writable, inTurn)
+      return yield* answer(request, pathname.slice(secretPath.length), writable, inTurn, noting)
     }).pipe(
       Effect.catchTag(["NoAnswer", "TokenRefused", "Declined"], (error) => Effect.succeed(refusal(error))),
       Effect.catchTags({
@@ -146,6 +174,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
       TF_HTTP_UNLOCK_METHOD: "POST",
       TF_HTTP_RETRY_MAX: "0" // the worker has tried long enough when it answers with an error
     },
-    secrets: [secretPath]
-  } satisfies CommandEnv
+    secrets: [secretPath],
+    notGiven
+  } satisfies Opened
 })

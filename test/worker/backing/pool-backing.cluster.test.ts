@@ -260,6 +260,34 @@ describe("a stage of a pool", () => {
       expect(refused.status).toMatchObject({ phase: "Failed", reason: "TokenRefused" })
     }))
 
+  it.live.each([
+    { given: "from its lock on", stage: "apply" },
+    { given: "from its init on", stage: "plan" }
+  ])(
+    "ends in the words of the server when this does not give the state $given, with no lock and no doubt left",
+    ({ stage }) =>
+      Effect.gen(function*() {
+        const api = yield* taskApi
+        const digest = yield* planned(api, { "main.tf": slow })
+        const refuse = () => api.fault("GET /state", ...Array.from({ length: 100 }, () => ({ status: 503, error: "damaged" }) as const))
+        if (stage === "plan") refuse()
+        api.onRequest = (request) => {
+          if (request === "POST /state/lock" && api.lock === undefined) refuse()
+        }
+        const kubernetes = poolTask(api, stage, stage === "plan" ? {} : { plan: { sha256: digest } })
+        const { log, status } = yield* ran(kubernetes, {}, (here) => token(here, api, "1 second"))
+        expect(status, log()).toMatchObject({
+          phase: "Failed",
+          reason: "PoolUnreachable",
+          message: "Refused as damaged.",
+          result: { exitCode: 1 }
+        })
+        expect(status.result).not.toHaveProperty("statePushed")
+        expect(text(api.log)).toContain("Refused as damaged.")
+        expect([api.lock, api.journal]).toEqual([undefined, []])
+      })
+  )
+
   it.live("keeps its log and its state through an outage of the server in the middle of an apply", () =>
     Effect.gen(function*() {
       const api = yield* taskApi

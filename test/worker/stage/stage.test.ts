@@ -14,7 +14,7 @@ import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { orItsFailure, runStage, tellPlanned } from "../../../src/worker/stage/stage.ts"
 import { StageStopped } from "../../../src/worker/task/stage-stopped.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
-import { tarGz, taskApi } from "../fake-task-api.ts"
+import { type Fault, tarGz, taskApi } from "../fake-task-api.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
 import { noTaskStatus } from "../pool-parts.ts"
@@ -316,6 +316,75 @@ describe("a stage that fails", () => {
       const { log } = yield* ran(poolTask(api, "plan"), { tofu: engine }, (here) => token(here, api))
       expect(log()).toMatch(/^Said: .*\*{3}$/mu)
       expect(`${log()}${text(api.log)}`).not.toMatch(secret)
+    }))
+})
+
+describe("a stage whose engine is not given its state", () => {
+  /** Tells of its state what the engines do: 4xx by the number, and 5xx not at all. */
+  const engine = (command: string, also: string) =>
+    `#!/bin/sh
+[ "$1" = version ] && echo '{"terraform_version": "9.9.9"}' && exit
+[ "$1" = init ] && mkdir -p "$TF_DATA_DIR" && echo '{"backend":{"type":"http","config":{}}}' >"$TF_DATA_DIR/terraform.tfstate"
+[ "$1" = ${command} ] || exit 0
+asked() { curl -s -o /dev/null -w '%{http_code}' "$TF_HTTP_ADDRESS"; }
+case $(asked) in
+200 | 404) echo 'Error: Unsupported argument' ;;
+5*) echo 'Error: Error refreshing state: Failed to get state: GET http://127.0.0.1 giving up after 1 attempt(s)' '${also}' ;;
+*) echo 'Error: Error refreshing state: Unexpected HTTP response code' ;;
+esac
+exit 1
+`
+  const always = (fault: Fault) => Array.from({ length: 100 }, () => fault)
+  it.live.each<{ given: string; faults: ReadonlyArray<Fault>; command?: string; full?: true; reason: string; says: string }>([
+    {
+      given: "one that is damaged at the server",
+      faults: always({ status: 503, error: "damaged" }),
+      reason: "PoolUnreachable",
+      says: "Refused as damaged."
+    },
+    {
+      given: "one that is damaged once it plans",
+      faults: always({ status: 503, error: "damaged" }),
+      command: "plan",
+      reason: "PoolUnreachable",
+      says: "Refused as damaged."
+    },
+    {
+      given: "one of a server that is away",
+      faults: always("break"),
+      reason: "PoolUnreachable",
+      says: "gave no usable answer (the connection was closed); check that it answers there"
+    },
+    {
+      given: "one in doubt",
+      faults: always({ status: 409, error: "rescue-pending" }),
+      reason: "StateRescuePending",
+      says: "Refused as rescue-pending."
+    },
+    {
+      given: "one of a server that is away, on a disk that is full",
+      faults: always("break"),
+      full: true,
+      reason: "DiskFull",
+      says: "tofu init ran out of disk space"
+    },
+    {
+      given: "one that came at last, and failed for something else",
+      faults: ["break"],
+      reason: "InvalidConfiguration",
+      says: "tofu init failed: Unsupported argument; correct the configuration"
+    }
+  ])("ends with what the server says of it: $given", ({ command = "init", faults, full, reason, says }) =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": "" })
+      api.fault("GET /state", ...faults)
+      const { log, status } = yield* ran(poolTask(api, "plan"), {
+        tofu: engine(command, full === true ? "no space left on device" : "")
+      }, (here) => token(here, api, "1 second"))
+      expect([status.phase, status.reason, status.message], log()).toEqual(["Failed", reason, expect.stringContaining(says)])
+      expect(text(api.log)).toContain(status.message)
+      expect(log()).not.toContain("is tried again")
     }))
 })
 

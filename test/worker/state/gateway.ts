@@ -2,6 +2,7 @@
 // Used by state-gateway.test.ts and state-gateway.hostile.test.ts.
 import { Effect, Layer, Option, type Scope } from "effect"
 import { join } from "node:path"
+import type { Opened } from "../../../src/worker/engine/engine.ts"
 import { StateDelivery } from "../../../src/worker/state/state-delivery.ts"
 import { openGateway } from "../../../src/worker/state/state-gateway.ts"
 import { type PoolParts, poolParts } from "../pool-parts.ts"
@@ -33,9 +34,11 @@ export const kept = ({ privateDirectory }: PoolParts) => join(privateDirectory, 
 export const settle = (left = Option.none<Uint8Array>()) =>
   Effect.flatMap(StateDelivery, (delivery) => Effect.tap(delivery.settle(left), delivery.giveBack))
 
+export interface GatewayParts extends PoolParts, Pick<Required<Opened>, "notGiven"> {}
+
 /** Runs `use` while the gateway of one command is open, which may write unless `writable` is false. */
 export const withGateway = <A, E>(
-  use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery | Scope.Scope>,
+  use: (env: Env, parts: GatewayParts) => Effect.Effect<A, E, StateDelivery | Scope.Scope>,
   writable = true,
   statePatience?: string,
   patience?: string
@@ -44,7 +47,7 @@ export const withGateway = <A, E>(
     const parts = yield* poolParts(patience, statePatience)
     const context = yield* Layer.build(parts.layer)
     return yield* Effect.gen(function*() {
-      const { env } = yield* openGateway(writable)
-      return yield* use(env, parts)
+      const { env, notGiven } = yield* openGateway(writable)
+      return yield* use(env, { ...parts, notGiven })
     }).pipe(Effect.provide(context))
   }).pipe(Effect.scoped)

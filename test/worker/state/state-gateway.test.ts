@@ -6,7 +6,7 @@ import { SettledState } from "../../../src/worker/state/state-delivery.ts"
 import { until } from "../../until.ts"
 import { answeringServer, noConnection } from "../answering-server.ts"
 import { type PoolParts, saved } from "../pool-parts.ts"
-import { ask, kept, lock, lockInfo, settle, state, unlock, withGateway, write } from "./gateway.ts"
+import { ask, type Env, kept, lock, lockInfo, settle, state, unlock, withGateway, write } from "./gateway.ts"
 
 describe("the state gateway", () => {
   it.live("is read, locked, written and unlocked like a server", () =>
@@ -160,6 +160,34 @@ describe("the state gateway", () => {
     { concurrent: true }
   )
 
+  it.live.each<{ given: string; end: (parts: PoolParts) => Effect.Effect<void>; patience: string }>([
+    { given: "the pool's patience is over", end: () => Effect.void, patience: "300 millis" },
+    { given: "it has to stop", end: ({ release }) => release, patience: "1 hour" }
+  ])(
+    "keeps an engine that has read nothing under its lock waiting no longer than until $given, and has its lock go back",
+    ({ end, patience }) =>
+      withGateway(
+        Effect.fnUntraced(function*(env, parts) {
+          let tries = 0
+          parts.api.state = Buffer.from(state(1))
+          parts.api.onRequest = () => void tries++
+          yield* lock(env)
+          const up = parts.api.goDown()
+          const reading = yield* Effect.forkChild(ask(env, "read"))
+          yield* until(() => tries > 1)
+          yield* end(parts)
+          expect((yield* Fiber.join(reading)).status).toBe(503)
+          up()
+          yield* unlock(env)
+          expect(yield* settle()).toEqual(SettledState.Unwritten())
+          expect(parts.api.lock).toBeUndefined()
+        }),
+        true,
+        undefined,
+        patience
+      )
+  )
+
   it.live("does not take a 404 of something before the server for an empty state", () =>
     withGateway(
       Effect.fnUntraced(function*(env, { api }) {
@@ -309,6 +337,41 @@ describe("the state gateway", () => {
       writeFileSync(tokenFile, api.token)
       expect((yield* Fiber.join(writing)).status).toBe(200)
     })))
+})
+
+describe("why the engine was not given what it asked for last", () => {
+  const read = (env: Env) => ask(env, "read")
+
+  it.live("is known from what the server says, until it is given it", () =>
+    withGateway(
+      Effect.fnUntraced(function*(env, { api, notGiven }) {
+        const after = (asked: typeof lock) =>
+          Effect.map(Effect.andThen(asked(env), notGiven), (why) => Option.getOrUndefined(Option.map(why, ({ reason }) => reason)))
+        const upFirst = api.goDown()
+        expect([yield* after(read), yield* after(lock)]).toEqual(["PoolUnreachable", "PoolUnreachable"])
+        upFirst()
+        expect(yield* after(lock)).toBeUndefined()
+        const up = api.goDown()
+        expect([yield* after(read), yield* after(unlock)]).toEqual(["PoolUnreachable", "PoolUnreachable"])
+        up()
+        expect(yield* after(read)).toBeUndefined()
+      }),
+      true,
+      undefined,
+      "300 millis"
+    ))
+
+  it.live("is not what the engine tells itself: who has the lock", () =>
+    withGateway(
+      Effect.fnUntraced(function*(env, { api, notGiven }) {
+        api.fault("GET /state", { status: 409, error: "rescue-pending" })
+        yield* read(env)
+        expect(Option.getOrThrow(yield* notGiven)).toMatchObject({ reason: "StateRescuePending", message: "Refused as rescue-pending." })
+        api.lock = { ID: "somebody-else" }
+        yield* lock(env)
+        expect(yield* notGiven).toEqual(Option.none())
+      })
+    ))
 })
 
 describe("a lock that the engine asks for and does not hear of", () => {
