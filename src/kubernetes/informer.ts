@@ -75,6 +75,11 @@ export const make = Effect.fnUntraced(function*<A>(
   const known = yield* knownObjects({ changed, leftOut, project })
   /** Whether the server can begin a watch with the whole collection, as far as is known. */
   let streams = true
+  /**
+   * Whether the last look broke off after it had told something, as at a proxy that cuts off each watch before it has told all. The next is
+   * a list then, which comes in pages and so gets through.
+   */
+  let brokeOff = false
   /** Watches and lists in a row that brought nothing. */
   let failures = 0
   /** Whether the last watch has told nothing, as of a server that hangs. */
@@ -157,6 +162,7 @@ export const make = Effect.fnUntraced(function*<A>(
 
   const failed = (cause: Cause.Cause<KubernetesError>) => {
     const error = Cause.findErrorOption(cause)
+    brokeOff = !hasPlace() && !toldNothing
     if (Option.isSome(error) && losesPlace(error.value)) known.loseVersion()
     return Effect.logWarning(
       "an informer lost its connection and tries again",
@@ -192,7 +198,7 @@ export const make = Effect.fnUntraced(function*<A>(
   )
   const round = Effect.suspend(() => {
     failures++ // until the watch brings something
-    return streams ? streamOrList : listThenWatch
+    return streams && !brokeOff ? streamOrList : listThenWatch
   }).pipe(Effect.as(Option.none<KubernetesError>()), Effect.catchCause(failed))
 
   yield* round.pipe(

@@ -167,17 +167,23 @@ describe("an informer", () => {
       })
   )
 
-  it.effect("lists this once where a watch that began with all objects ends before it has said that these are all, as of a server that stops", () =>
-    Effect.gen(function*() {
-      const { collection, objects, synced } = yield* untoldLook
-      yield* TestClock.adjust("1 second")
-      yield* collection.end()
-      yield* TestClock.adjust("1 second")
-      expect([synced.pollUnsafe(), collection.lists, collection.watchedFrom.length]).toEqual([expect.anything(), 2, 1])
-      collection.tellsWhole = true
-      yield* losesItsPlace(collection)
-      expect([objects.has("team/new"), collection.lists, collection.watchedFrom.length]).toEqual([true, 3, 1]) // by one watch, and no list before it
-    }))
+  it.effect.each([
+    { ends: "ends", as: "of a server that stops", error: undefined },
+    { ends: "is cut off", as: "by a proxy on a slow line", error: unreachable }
+  ])(
+    "lists this once where a watch that began with all objects $ends before it has said that these are all, as $as",
+    ({ error }) =>
+      Effect.gen(function*() {
+        const { collection, objects, synced } = yield* untoldLook
+        yield* TestClock.adjust("1 second")
+        yield* collection.end(error)
+        yield* TestClock.adjust("1 second")
+        expect([synced.pollUnsafe(), collection.lists, collection.watchedFrom.length]).toEqual([expect.anything(), 2, 1])
+        collection.tellsWhole = true
+        yield* losesItsPlace(collection)
+        expect([objects.has("team/new"), collection.lists, collection.watchedFrom.length]).toEqual([true, 3, 1]) // by one watch, and no list before it
+      })
+  )
 
   it.effect.each([
     { server: "can stream", streams: true, watched: [] },

@@ -2,7 +2,7 @@
 // Answers only what the worker asks for; anything else is a defect of the test.
 // Used by the tests of the worker's parts; the real API server is in the *.cluster tests.
 import { type Duration, Effect, Layer, PubSub, Result, Stream } from "effect"
-import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { callTimeout, Kubernetes } from "../../src/kubernetes/client.ts"
 import { Conflict, Forbidden, Invalid, type KubernetesError, Malformed, Rejected, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { Kind } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
@@ -25,7 +25,7 @@ export interface FakeKubernetes {
   readonly disturb: (...next: ReadonlyArray<Disturbance>) => void
   /** Makes the held write now, unless the task has changed meanwhile. */
   readonly land: Effect.Effect<void>
-  /** Every write of a status takes this long until the returned function is called. */
+  /** Every write of a status takes this long until the returned function is called; the client gives up what takes too long. */
   readonly slow: (duration: Duration.Input) => () => void
   readonly change: (next: (task: Stored) => Partial<Stored>) => Effect.Effect<void>
   readonly cancel: Effect.Effect<void>
@@ -51,6 +51,7 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
   let takes: Duration.Input | undefined
   const disturbances: Array<Disturbance> = []
   let held = Effect.void
+  const noAnswer = new Unreachable({ ...call, detail: "no answer" })
   const changes = Effect.runSync(PubSub.unbounded<WatchEvent>())
 
   const change: FakeKubernetes["change"] = (next) =>
@@ -76,7 +77,9 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
   const updateStatus: Kubernetes["Service"]["updateStatus"] = (kind, object) =>
     Effect.gen(function*() {
       const next = (object as unknown as Stored).status
-      if (takes !== undefined) yield* Effect.sleep(takes)
+      if (takes !== undefined) {
+        yield* Effect.timeoutOrElse(Effect.sleep(takes), { duration: callTimeout, orElse: () => Effect.fail(noAnswer) })
+      }
       const disturbance = disturbances.shift()
       if (typeof disturbance === "object") return yield* disturbance
       if (disturbance === "mistake") return yield* Effect.die(new Error("a mistake"))
@@ -89,7 +92,7 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
       }
       if (disturbance === "hold") {
         held = Effect.suspend(() => object.metadata.resourceVersion === task.metadata.resourceVersion ? take(next) : Effect.void)
-        return yield* new Unreachable({ ...call, detail: "no answer" })
+        return yield* noAnswer
       }
       if (disturbance === "conflict") {
         yield* change(() => ({}))

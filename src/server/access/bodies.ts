@@ -22,6 +22,8 @@ const roomBesideLargest = 8 * mebibyte
  * (cli/server/server-client).
  */
 const wait = Duration.seconds(10)
+/** How long a state that has room may stop on its way: no longer than a worker lets it (worker/network/silence), which then sends it again. */
+const longestSilence = Duration.minutes(1)
 
 interface Arriving extends RoomLimits {
   /** How long a body that has room may take to arrive: a sender of a byte now and then would keep the room from all others. */
@@ -66,7 +68,7 @@ export const Rooms = Context.Reference<Rooms>("agent-job/server/Rooms", {
       all: 32 * mebibyte,
       ofCaller: { task: 4 * mebibyte, other: 16 * mebibyte },
       wait,
-      arrival: Duration.seconds(30)
+      arrival: Duration.minutes(5)
     },
     largeStates: {
       all: 2 * largest + roomBesideLargest,
@@ -88,26 +90,27 @@ const full = {
   answers: "Too many large answers of the server, for this token or in all, have not been read by their clients yet"
 }
 
-/** Fails with 408 if the body does not arrive in time. */
-const arrivesIn = (arrival: Duration.Duration, what: "request" | "state") =>
-  Effect.timeoutOrElse({
-    duration: arrival,
-    orElse: () =>
-      Effect.fail(
-        new Refused({
-          status: 408,
-          error: "request-timeout",
-          message: `The ${what} did not arrive in ${Duration.format(arrival)}, and others wait for its room; send it again, and faster.`
-        })
-      )
+const tooSlow = (said: string, limit: Duration.Duration) =>
+  new Refused({
+    status: 408,
+    error: "request-timeout",
+    message: `${said} in ${Duration.format(limit)}, after which its room is for others; send it again, and faster.`
   })
 
-/** Reads the body into one buffer, without a second copy; fails with 413 if it has more than `sizeBytes`. */
+/** Fails with 408 if the body does not arrive in time. */
+const arrivesIn = (arrival: Duration.Duration, what: "request" | "state") =>
+  Effect.timeoutOrElse({ duration: arrival, orElse: () => Effect.fail(tooSlow(`The ${what} did not arrive`, arrival)) })
+
+/** Reads the body into one buffer, without a second copy; fails with 413 if it has more than `sizeBytes`, and with 408 if it stops. */
 const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: number) =>
   Effect.suspend(() => {
     const whole = Buffer.allocUnsafe(sizeBytes)
     let read = 0
-    return Stream.runForEach(request.stream, (chunk) => {
+    const stream = Stream.timeoutOrElse(request.stream, {
+      duration: longestSilence,
+      orElse: () => Stream.fail(tooSlow("Nothing more of the state came", longestSilence))
+    })
+    return Stream.runForEach(stream, (chunk) => {
       if (read + chunk.byteLength > sizeBytes) return Effect.fail(tooLarge(sizeBytes))
       whole.set(chunk, read)
       read += chunk.byteLength

@@ -1,7 +1,7 @@
 // Says in the AgentTask's status that a claimed stage waits for the pool's server, to which its log goes, or for a person to save its state.
 // Invariant: a task that is over or has another claim is left alone; no work waits for these writes, which come one after another.
 // Made by worker/stage/worker.ts, used by worker/state/state-delivery, worker/backing/pool-backing and worker/backing/saved-by-hand.
-import { Context, Duration, Effect, Latch, Layer, type Scope } from "effect"
+import { Context, Effect, Latch, Layer, type Scope } from "effect"
 import { advance, isOver, type News, running, unanswered, unsaved, unwritten } from "../../core/task/status.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
@@ -24,9 +24,6 @@ export class TaskStatus extends Context.Service<TaskStatus, {
 }>()("agent-job/worker/TaskStatus") {
   static readonly layer = (claim: Claim) => Layer.effect(TaskStatus, Effect.suspend(() => make(claim)))
 }
-
-/** How long one look and write may take, so that it does not hold up the next. */
-const patience = Duration.seconds(5)
 
 /**
  * Whether the status at the API server tells the wait, as far as is known: a write without an answer may have succeeded, or may still
@@ -55,7 +52,8 @@ const make = Effect.fnUntraced(
 
     /**
      * Looks at the task once, and writes its status if that is not as wanted; returns what the status tells then. Takes back only what the
-     * worker wrote, not what the controller has written since.
+     * worker wrote, not what the controller has written since. It has no limit of its own, because the API server may be slow, and the client
+     * has one for each call.
      */
     const next = Effect.fnUntraced(
       function*(wanted: boolean, news: News, had: Has): Effect.fn.Return<Has, KubernetesError> {
@@ -76,8 +74,7 @@ const make = Effect.fnUntraced(
         }
         return wanted ? "said" : "unsaid"
       },
-      Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 3 }),
-      Effect.timeout(patience)
+      Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 3 })
     )
 
     const step = Effect.suspend(() => {

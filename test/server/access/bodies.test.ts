@@ -132,6 +132,30 @@ describe("a caller's states", () => {
       yield* Fiber.interrupt(first)
     }).pipe(Effect.provide(Bodies.layer)))
 
+  const late = Exit.fail({ status: 408, error: "request-timeout" })
+  it.effect.each([
+    { line: "of 17 kB a second arrive", bytes: 256 * 1024, pauses: Array<number>(16).fill(15), read: Exit.succeed(4 * mebibyte) },
+    { line: "that goes dead leave their room after a minute", bytes: mebibyte, pauses: [50, 50, 61], read: late },
+    { line: "with a byte now and then leave their room after 5 minutes", bytes: 1, pauses: Array<number>(10).fill(30), read: late }
+  ])("that come over a line $line", ({ bytes, pauses, read }) =>
+    Effect.gen(function*() {
+      const bodies = yield* Bodies
+      const line: Array<ReadableStreamDefaultController> = []
+      const slow = announcing(4 * mebibyte, new ReadableStream({ start: (end) => void line.push(end) }))
+      const reading = yield* Effect.forkChild(
+        bodies.whole(ada, slow, stateLimitBytes, ({ byteLength }) => Effect.succeed(byteLength))
+      )
+      for (const seconds of pauses) {
+        yield* TestClock.adjust("10 millis")
+        expect(reading.pollUnsafe()).toBeUndefined()
+        line[0]?.enqueue(new Uint8Array(bytes))
+        yield* TestClock.adjust(Duration.seconds(seconds))
+      }
+      if (read !== late) line[0]?.close()
+      yield* TestClock.adjust("10 millis")
+      expect(reading.pollUnsafe()).toMatchObject(read)
+    }).pipe(Effect.provide(Bodies.layer)))
+
   it.effect("that are read are a small and a large one at a time, beside what has not arrived, and keep out none of another's", () =>
     Effect.gen(function*() {
       const bodies = yield* Bodies

@@ -195,11 +195,22 @@ describe("a state that is not saved", () => {
       expect([status().reason, kubernetes.writes()]).toEqual(["Claimed", 2])
     }))
 
+  it.effect("is said, and taken back, where a webhook takes 20 seconds for each write", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status } = yield* working()
+      kubernetes.slow("20 seconds")
+      yield* TestClock.adjust("40 seconds")
+      expect(status().reason).toBe("StateUnsaved")
+      yield* finish
+      yield* TestClock.adjust("20 seconds")
+      expect([status().reason, kubernetes.writes()]).toEqual(["Claimed", 2])
+    }))
+
   it.effect("is said although the API server never answered the first word on it", () =>
     Effect.gen(function*() {
       const { kubernetes, status } = yield* working()
       const slow = kubernetes.slow("1 hour")
-      yield* TestClock.adjust("25 seconds")
+      yield* TestClock.adjust("50 seconds")
       slow()
       yield* TestClock.adjust("20 seconds")
       expect(status().reason).toBe("StateUnsaved")
