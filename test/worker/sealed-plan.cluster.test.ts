@@ -102,7 +102,7 @@ const pushState = Effect.fnUntraced(function*(url: string, state: object) {
 })
 
 /**
- * Stores the package with changed entries under its new digest, and returns that digest. An attacker who can write to the server's disk and
+ * Stores the package with changed entries under its new digest, and returns that and its size. An attacker who can write to the server's disk and
  * database could do the same.
  */
 const forged = (files: string, stored: string, change: (name: string, content: Buffer) => Buffer | undefined) =>
@@ -123,7 +123,7 @@ const forged = (files: string, stored: string, change: (name: string, content: B
       )
     )
     writeFileSync(join(found, "..", sha256(bytes)), bytes)
-    return sha256(bytes)
+    return { sha: sha256(bytes), sizeBytes: bytes.length }
   })
 
 const flip = (bytes: Buffer): Buffer => Buffer.from(bytes.map((byte, at) => at === 0 ? byte ^ 1 : byte))
@@ -134,8 +134,11 @@ type Planned = Effect.Success<typeof planned>
 const forge = (scene: Planned, change: (name: string, content: Buffer) => Buffer | undefined) =>
   Effect.gen(function*() {
     const { planSha256 = "" } = yield* scene.me().view(scene.id)
-    const sha = yield* forged(scene.files, planSha256, change)
-    yield* scene.away((database) => void database.prepare("UPDATE runs SET planSha256 = ?").run(sha))
+    const { sha, sizeBytes } = yield* forged(scene.files, planSha256, change)
+    yield* scene.away((database) => {
+      database.prepare("UPDATE runs SET planSha256 = ?").run(sha)
+      database.prepare("UPDATE stages SET planBytes = ? WHERE planBytes > 0").run(sizeBytes)
+    })
   })
 
 const changes: ReadonlyArray<{
