@@ -2,7 +2,7 @@
 // Invariant: a client without this command's secret address gets nothing, and a state is acknowledged only after the server did.
 // Used by worker/backing/pool-backing.ts.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Effect, Option, Schema, Semaphore } from "effect"
+import { Effect, Option, Predicate, Schema, Semaphore } from "effect"
 import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { randomBytes, timingSafeEqual } from "node:crypto"
 import { createServer, type Server } from "node:http"
@@ -102,7 +102,7 @@ const answer = Effect.fnUntraced(
         yield* inTurn.withPermit(Effect.flatMap(bodyOf(request, stateLimitBytes), (bytes) => noting(delivery.push(bytes), () => true))) // otherwise each waiting state would be in memory
         return HttpServerResponse.empty({ status: 200 })
       case "POST /lock":
-        yield* noting(delivery.lock(yield* lockInfo), ({ _tag }) => _tag === "Declined")
+        yield* noting(delivery.lock(yield* lockInfo), (error) => error._tag === "Declined" && Predicate.hasProperty(error.body, "ID")) // the holder's
         return HttpServerResponse.empty({ status: 200 })
       case "POST /unlock":
         yield* delivery.unlock(yield* lockInfo)

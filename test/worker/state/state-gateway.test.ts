@@ -370,6 +370,9 @@ describe("why the engine was not given what it asked for last", () => {
         api.lock = { ID: "somebody-else" }
         yield* lock(env)
         expect(yield* notGiven).toEqual(Option.none())
+        api.fault("POST /state/lock", { status: 409, error: "fenced" })
+        yield* lock(env)
+        expect(Option.getOrThrow(yield* notGiven).message).toContain("Refused as fenced.")
       })
     ))
 })
