@@ -50,7 +50,7 @@ export interface Backing {
   /** Fetches the archive of the configuration and unpacks it below an open directory. Absent if the source is no archive. */
   readonly bringSource: Option.Option<(root: number) => Effect.Effect<void, StageFailed, Settings>>
   readonly sealing: Sealing
-  /** Puts the approved plan into the working directory; returns its seal. Absent if there is no such plan. */
+  /** Puts the approved plan into the engine's own directory; returns its seal. Absent if there is no such plan. */
   readonly bringPlan: Option.Option<(place: Provisioned) => Effect.Effect<Seal, StageFailed, Settings>>
   /** Opens what one command needs; returns what it gets in addition to the environment of all commands. */
   readonly openFor: (command: StageCommand) => Effect.Effect<Opened, StageFailed, Scope.Scope>

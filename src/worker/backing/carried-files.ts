@@ -97,7 +97,7 @@ const linesOf = (list: ReadonlyArray<TreeEntry>, before: Marks, at = ""): Readon
 }
 
 /**
- * Packs what the apply of the plan in the directory will need, for the package that `packPlan` makes. Fails if there is no room for the
+ * Packs what the apply of the plan will need, for the package that `packPlan` makes. Fails if there is no room for the
  * modules. If there is none for what planning made since `before`, the log says so, because most plans can be applied without.
  * `broughtModules` are the modules as `init` left them.
  */

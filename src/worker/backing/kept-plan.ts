@@ -215,7 +215,7 @@ const ofUnknownBackend = new StageFailed({
     "The saved plan does not say where its state is, so its apply could write that where nobody approved it; plan again and approve that plan."
 })
 
-/** Puts the plan and its lock file into the directory, after `bringPlannedSource` has copied the package; returns the seal. */
+/** Puts the plan and what came with it to their places, after `bringPlannedSource` has copied the package; returns the seal. */
 export const bringKeptPlan = Effect.fn("KeptPlan.bring")(function*(provisioned: Provisioned) {
   const { privateDirectory } = yield* Settings
   const seal = yield* unpackPlan(provisioned, join(privateDirectory, planFile), "skip")
