@@ -88,6 +88,8 @@ const localState =
 const otherWorkspace = /workspaces not supported/u
 const diskTrouble = /no space left on device|disk quota exceeded/iu
 
+/** Returns the end of the log from the error on that says what is at this place. */
+const errorAt = (log: string, at: number): string => log.slice(Math.max(0, log.lastIndexOf("Error: ", at)))
 const because = (log: string): string => Option.match(errorSummary(log), { onNone: () => "", onSome: (summary) => `: ${summary}` })
 
 /** Returns the provider that an error names, such as hashicorp/aws. */
@@ -182,11 +184,12 @@ export const commandFailure = (
   switch (end._tag) {
     case "Exited": {
       if (end.code === 0) return Option.none()
-      if (diskTrouble.test(log)) {
+      const full = diskTrouble.exec(log)
+      if (full !== null) {
         return Option.some({
           reason: "DiskFull",
           message: `${name} ran out of disk space${
-            because(log)
+            because(errorAt(log, full.index))
           }; if it was the Pod's volume, let tasks request ephemeral-storage, or give their nodes larger disks.${next}`,
           exitCode: end.code
         })

@@ -179,6 +179,14 @@ describe("commandFailure", () => {
       says: "the backend has no other workspace than default; take TF_WORKSPACE out of the environment of the engine."
     },
     {
+      given: "a disk that was full for the second of two errors",
+      command: apply,
+      end: exited(1),
+      log: "╷\n│ Error: creating instance: timeout\n╵\n╷\n│ Error: Failed to save state\n│ \n│ no space left on device\n╵\n",
+      reason: "DiskFull",
+      says: "tofu apply ran out of disk space: Failed to save state; if it was the Pod's volume"
+    },
+    {
       given: "a full disk",
       command: plan,
       end: exited(1),
