@@ -49,7 +49,7 @@ const isDenial = (message: string): boolean =>
   /^\S+(?: "[^"]*")? is forbidden: |^admission webhook "[^"]*" denied the request/u.test(message)
 
 /** What to do where the API server's own time was over: it does not say what it waited for. */
-const findSlow =
+export const findSlow =
   "see which webhook hangs or is slow (kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations), or whether etcd is, and try again"
 
 const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfter: Option.Option<Duration.Duration>): KubernetesError => {

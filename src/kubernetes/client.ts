@@ -5,7 +5,8 @@ import { Clock, Context, Duration, Effect, Layer, Option, Random, Schedule, Stre
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { refusalText, wholeUpTo } from "../http/body.ts"
 import { certificateRemedy, failureInWords } from "../http/failure-words.ts"
-import { objectOf, pageOf, refusal, warningsOf, watchEventOf } from "./answer.ts"
+import { findSlow, objectOf, pageOf, refusal, warningsOf, watchEventOf } from "./answer.ts"
+import { monotonicMillis } from "./clock.ts"
 import { connections } from "./connections.ts"
 import type { Credentials } from "./credentials.ts"
 import { type Call, type KubernetesError, Malformed, Unauthorized, Unreachable, type Verb } from "./errors.ts"
@@ -163,6 +164,16 @@ const asManager = { fieldManager: "agent-job", ...inTime }
 const strictly = { ...asManager, fieldValidation: "Strict" }
 const strictlyBy = (limit: Limit | undefined) =>
   limit === undefined ? strictly : { ...strictly, timeout: `${Duration.toSeconds(limit.within)}s` }
+/** Says what to look for also where the API server, at the limit, ended the connection and said nothing, as it does about every second time. */
+const toldAt = (limit: Limit | undefined) => <A>(write: Effect.Effect<A, KubernetesError>): Effect.Effect<A, KubernetesError> =>
+  limit === undefined
+    ? write
+    : Effect.flatMap(monotonicMillis, (begun) =>
+      Effect.catchTag(write, "Unreachable", (error) =>
+        Effect.flatMap(monotonicMillis, (now) => {
+          const isCutOff = error.answered !== true && now - begun >= Duration.toMillis(limit.within)
+          return Effect.fail(isCutOff ? new Unreachable({ ...error, remedy: findSlow }) : error)
+        })))
 const pageLimit = 500
 /** How many warnings are remembered, so that each is logged once. Later ones are not logged. */
 const mostWarnings = 100
@@ -342,7 +353,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         kind,
         json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: strictlyBy(limit) }), ofKind(kind, object)),
         one("create", kind, object.metadata)
-      ),
+      ).pipe(toldAt(limit)),
     apply: (kind, object, { force = true } = {}) => {
       const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { ...asManager, force } })
       return single(kind, json(request, ofKind(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), {
@@ -354,7 +365,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         kind,
         json(Request.put(pathOf(kind, object.metadata), { urlParams: strictlyBy(limit) }), ofKind(kind, object)),
         one("update", kind, object.metadata)
-      ),
+      ).pipe(toldAt(limit)),
     updateStatus: (kind, object, fieldValidation = "Strict") => {
       const call = one("update the status of", kind, object.metadata)
       return single(

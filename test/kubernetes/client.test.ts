@@ -306,6 +306,16 @@ describe("a refusal", () => {
       expect(error.message).toContain(says)
     }))
 
+  it.live("that is none at a write's time limit says what the API server may have waited for", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push((response) => setTimeout(() => response.destroy(), 100), "reset")
+      const replaced = kubernetes.update(jobs, { metadata: { ...at, resourceVersion: "7" } }, { within: "50 millis" })
+      const { message } = yield* Effect.flip(replaced)
+      expect(message).toMatch(/gave no usable answer \(.*closed\); see which webhook hangs or is slow/u)
+      expect((yield* Effect.flip(replaced)).message).not.toContain("webhook")
+    }))
+
   it.live("names the fields of an answer that does not fit the schema, and none of their values", () =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
