@@ -14,8 +14,11 @@ const leaseDurationSeconds = 15
 const renewDeadlineMillis = 10_000
 /** The most milliseconds that one call may take: a call that hangs must leave time for another before the deadline. */
 const callLimitMillis = renewDeadlineMillis / 2
-/** The most time that the API server may take for a write: then it says what it waited for, such as a webhook, before we hang up. */
-const writeLimit = { within: "4 seconds" } as const
+/**
+ * The most time that the API server may take for a write: then it says what it waited for, such as a webhook, before we hang up. One that is
+ * given up after four seconds, and passed over, leaves time for the write.
+ */
+const writeLimit = { within: "4500 millis" } as const
 
 export interface Options {
   readonly namespace: string

@@ -1,6 +1,6 @@
 // One Lease in a pretended API server with compare-and-swap, and a connection to it for each contender, which a test may cut.
 // Used by the tests of the lease and of drain.
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { Kubernetes, type Limit } from "../../src/kubernetes/client.ts"
 import { AlreadyExists, Conflict, type KubernetesError, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { Kind } from "../../src/kubernetes/kinds.ts"
@@ -8,11 +8,11 @@ import type { KubernetesObject, Writable } from "../../src/kubernetes/object.ts"
 
 /**
  * "refused": every call fails. "lost": a write takes effect but its answer is lost, and a read fails. "unanswered": a write takes effect
- * but never returns, and a read works. "awaited": a write waits for a webhook until the API server gives it up, and a read works. "slow": a
+ * but never returns, and a read works. "awaited": a write waits for a webhook until the API server gives it up, and a read works. "passed": it waits for one that is passed over after 4 seconds. "slow": a
  * call takes effect at once, and its answer takes 4 seconds. "hangs": no call returns.
  */
 export interface Connection {
-  state: "works" | "refused" | "lost" | "unanswered" | "awaited" | "slow" | "hangs"
+  state: "works" | "refused" | "lost" | "unanswered" | "awaited" | "passed" | "slow" | "hangs"
 }
 
 const refusal = { verb: "update", object: "Lease team/leader", code: 0, reason: "", detail: "" } as const
@@ -64,6 +64,12 @@ export class FakeLease {
             return isWrite ? Effect.andThen(call, Effect.never) : call
           case "awaited":
             return isWrite ? Effect.andThen(Effect.sleep(within), Effect.fail(givenUp)) : call
+          case "passed":
+            return !isWrite
+              ? call
+              : Duration.toSeconds(within) > 4
+              ? Effect.delay(call, "4 seconds")
+              : Effect.delay(Effect.fail(givenUp), within)
           case "slow":
             return Effect.tap(call, () => Effect.sleep("4 seconds"))
           case "hangs":

@@ -260,14 +260,19 @@ describe("leader election", () => {
       expect(a.log).toEqual(["begins@0", "ends@12"])
     }))
 
-  it.effect("leads, and goes on to lead, though each call takes four seconds", () =>
+  it.effect.each(
+    [
+      { call: "call", state: "slow", begins: 8 },
+      { call: "write, for a webhook that is then passed over,", state: "passed", begins: 4 }
+    ] as const
+  )("leads, and goes on to lead, though each $call takes four seconds", ({ begins, state }) =>
     Effect.gen(function*() {
       const fake = new FakeLease()
       fake.edit({ spec: { holderIdentity: "" } })
-      const a = yield* contender(fake, "a", Effect.void, "slow")
+      const a = yield* contender(fake, "a", Effect.void, state)
       yield* TestClock.adjust("1 minute")
       a.connection.state = "works"
-      expect(a.log).toEqual(["begins@8"])
+      expect(a.log).toEqual([`begins@${begins}`])
       expect(fake.lease).toMatchObject({ spec: { holderIdentity: "a", leaseTransitions: 1 } })
     }))
 
