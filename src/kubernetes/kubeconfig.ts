@@ -112,9 +112,10 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
       config.users.push(nobody)
       const sources = new Map<string, Source>()
       const configs = new Map<string, unknown>()
-      for (const { file, text } of found) {
+      for (const { file, text: given } of found) {
+        const text = /^\s*[^\s#]/mu.test(given) ? given : "{}" // comments alone are no entries, as for kubectl
         const next = new KubeConfig()
-        next.loadFromString(text.trim() || "{}")
+        next.loadFromString(text)
         const source = { folder: dirname(resolve(file)), standard: await standardOf(text) }
         next.makePathsAbsolute(source.folder)
         const clusters = next.clusters.filter(({ name }) => config.getCluster(name) === null)

@@ -377,6 +377,7 @@ echo '{"status":{"token":"of the plugin"}}'
   it.effect.each([
     { home: "no kubeconfig", text: undefined, chosen: "https://10.0.0.1:443" },
     { home: "an empty kubeconfig", text: "\n", chosen: "https://10.0.0.1:443" },
+    { home: "a kubeconfig of comments", text: "# of users with\n  # tokenFile\n", chosen: "https://10.0.0.1:443" },
     { home: "a kubeconfig without a current context", text: kubeconfig({ current: "" }), chosen: "https://10.0.0.1:443" },
     { home: "a kubeconfig with one", text: kubeconfig({}), chosen: "https://here.example:6443" },
     { home: "a kubeconfig that is not YAML", text: "users: [", chosen: "KubeconfigUnusable" }
