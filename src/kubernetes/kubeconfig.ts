@@ -39,7 +39,7 @@ const Standard = Schema.Struct({
   clusters: mayLack(Schema.Array(Schema.Struct({
     name: Schema.String,
     cluster: mayLack(Schema.Struct({
-      extensions: mayLack(Schema.Array(Schema.Struct({ name: Schema.String, extension: mayLack(Schema.Unknown) })))
+      extensions: mayLack(Schema.Array(Schema.Struct({ name: mayLack(Schema.String), extension: mayLack(Schema.Unknown) })))
     }))
   }))),
   users: mayLack(Schema.Array(Schema.Struct({
@@ -57,7 +57,10 @@ const decodeStandard = Schema.decodeUnknownOption(Standard)
 const standardOf = async (text: string): Promise<typeof Standard.Type> => {
   if (!/tokenFile|as-(?:groups|uid|user-extra)|client\.authentication\.k8s\.io\/exec/u.test(text)) return {}
   const { parse } = await import("yaml")
-  return Option.getOrThrowWith(decodeStandard(parse(text)), () => new Error("its clusters or users are not of the form that kubectl knows"))
+  return Option.getOrThrowWith(
+    decodeStandard(parse(text, { merge: true })),
+    () => new Error("its clusters or users are not of the form that kubectl knows")
+  )
 }
 
 interface Source {

@@ -251,7 +251,7 @@ echo '{"status":{"token":"of the plugin"}}'
             server: "https://told.example",
             "certificate-authority": "ca.crt",
             "tls-server-name": "kubernetes",
-            extensions: [{ name: "other", extension: 1 }, { name: "client.authentication.k8s.io/exec", extension: { audience: "us" } }]
+            extensions: [{ extension: 1 }, { name: "client.authentication.k8s.io/exec", extension: { audience: "us" } }]
           }
           const env = [{ name: "ROLE", value: role }, { name: "KUBERNETES_EXEC_INFO", value: "another" }]
           yield* write(directory, "config", kubeconfig({ user: { exec: { apiVersion, command: "./plugin", env, ...exec } }, cluster }))
@@ -431,6 +431,17 @@ echo '{"status":{"token":"of the plugin"}}'
       says:
         `The user of context main has ${key}, which is not supported; use a context whose user impersonates by \`as\` alone, or not at all.`
     })),
+    {
+      given: "as-groups from a merged map",
+      text: `x: &base {token: t0ken, as: joe, as-groups: [ops]}
+contexts: [{name: main, context: {cluster: c, user: u}}]
+current-context: main
+clusters: [{name: c, cluster: {server: "https://here.example"}}]
+users: [{name: u, user: {<<: *base}}]
+`,
+      tag: "KubeconfigUnusable",
+      says: "The user of context main has as-groups, which is not supported"
+    },
     {
       given: "as-groups of another form",
       text: kubeconfig({ user: { token: "t0ken", as: "joe", "as-groups": "ops" } }),
