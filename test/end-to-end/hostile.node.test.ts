@@ -94,8 +94,11 @@ describe.concurrent("a hostile runner", () => {
   it("that leaves links and pipes where the worker reads, and can make no device there, harms only its own run", async ({ scene }) => {
     const { report: { run } } = await scene.run(
       scripted(`
-cd "\${TF_DATA_DIR:-.terraform}/.." 2>/dev/null || cd .
-for name in errored.tfstate terraform.tfstate .terraform.lock.hcl plan.tfplan journal effects state; do rm -rf "$name"; case "$name" in plan.tfplan | journal) mkfifo "$name" ;; *) ln -s /proc/self/environ "$name" ;; esac; done
+work=$PWD
+for place in "$TF_DATA_DIR" "$work"; do
+  cd "$place"
+  for name in errored.tfstate terraform.tfstate .terraform.lock.hcl plan.tfplan journal effects state; do rm -rf "$name"; case "$name" in plan.tfplan | journal) mkfifo "$name" ;; *) ln -s /proc/self/environ "$name" ;; esac; done
+done
 for kind in b c; do rm -f device; echo "device $kind: $(mknod device $kind 1 5 2>&1)"; done
 echo "there are $(ls -l | grep -c '^l') links, $(ls -l | grep -c '^p') pipes and $(ls -l | grep -c '^[bc]') devices"
 `),
