@@ -4,7 +4,7 @@
 import { Array, Option } from "effect"
 import type { Sha256 } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
-import type { ToldResult } from "../../schema/task/stage-result.ts"
+import { touches } from "../../schema/task/stage-result.ts"
 import { nextDelayMillis, planAgainAfterMillis } from "../run/retries.ts"
 import { leftInDoubt } from "../state/end-in-doubt.ts"
 import type { Observed, Seen } from "../task/observed.ts"
@@ -30,9 +30,6 @@ export const tried = (observed: Observed): Sha256 | undefined =>
 export const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
   observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
 
-const hasChanged = ({ changes }: Partial<ToldResult> = {}): boolean =>
-  changes !== undefined && changes.add + changes.change + changes.destroy > 0
-
 /**
  * Returns how many milliseconds after the end of this attempt, or of this apply of one, an attempt is made again that was made again `again`
  * times, or none if it is not. It is where it was disrupted, and where its apply changed nothing, since the state or something else is no
@@ -45,7 +42,7 @@ export const againAfterMillis = (
   phase !== "Failed" || reason === undefined
     ? Option.none()
     : stage === "apply" && reason === "DigestMismatch"
-    ? hasChanged(result) ? Option.none() : nextDelayMillis(again)
+    ? result?.changes !== undefined && touches(result.changes) ? Option.none() : nextDelayMillis(again)
     : planAgainAfterMillis(stage, { outcome: "failed", reason }, again)
 
 /** Returns in how many milliseconds the newest attempt is to be made again, or none if it is not, or if somebody called it or its apply off. */

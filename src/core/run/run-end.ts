@@ -1,7 +1,7 @@
 // What the end of a stage means for its run: an event of core/run/run-machine, and what the stage found out.
 // Invariant: a plan that may be applied goes on only if the plan it saved is the one that is stored.
 // Used by server/run/stage-ends.
-import type { Changes, ToldResult } from "../../schema/task/stage-result.ts"
+import { type Changes, type ToldResult, touches } from "../../schema/task/stage-result.ts"
 import { RunEvent, type RunState, type Step } from "./run-machine.ts"
 
 interface RunEnd {
@@ -34,7 +34,7 @@ const notImported = ({ toImport = 0 }: Planned, imports: number): string | undef
  */
 const planned = (run: Planned, result: ToldResult): RunEnd => {
   const { changes } = result
-  const hasChanges = result.hasChanges ?? (changes === undefined || changes.add + changes.change + changes.destroy > 0)
+  const hasChanges = result.hasChanges ?? (changes === undefined || touches(changes))
   const facts = { hasChanges, ...(changes !== undefined && { changes }) }
   const event = RunEvent.Planned({ hasChanges, ...(run.mayAsk && result.unusedBackend !== undefined && { asks: true }) })
   const failed = (failure: string) => ({ ...facts, event: RunEvent.Failed({ step: "plan" }), failure })

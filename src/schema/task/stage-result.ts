@@ -20,6 +20,9 @@ export const Changes = Schema.Struct({
 })
 export type Changes = typeof Changes.Type
 
+/** Reports whether something in the world is made, changed or destroyed. */
+export const touches = ({ add, change, destroy }: Changes): boolean => add + change + destroy > 0
+
 /** Longest message of a result, in characters. */
 export const longestMessage = 2048
 
