@@ -14,6 +14,9 @@ const env = { KUBECONFIG: process.env.TEST_KUBECONFIG ?? join(state, "kubeconfig
 const withCluster = ["cluster", "faults", "node", "alone", "kills", "gitops", "long"].map((kind) => `test/**/*.${kind}.test.ts`)
 const simulation = "test/simulation/**/*.test.ts"
 
+/** Ends what hangs, and nothing else: what tests wait for has deadlines of its own, and a busy machine may take twenty times longer than an idle one. */
+const patience = 1_200_000
+
 // The gitops tests have their own cluster: what they do to CRDs and policies would disturb other tests, and on a cluster in use its Flux.
 const gitopsCache = process.env.GITOPS_CACHE ?? join(caches, "agent-job-gitops")
 const ownState = process.env.GITOPS_STATE ?? join(gitopsCache, "state")
@@ -24,9 +27,15 @@ const ownCluster = {
   KUBECONFIG: join(ownState, "kubeconfig"),
   PATH: `${join(gitopsCache, "bin")}:${env.PATH}`
 }
-const gitops = { globalSetup: "test/gitops/setup.ts", env: ownCluster, fileParallelism: false, testTimeout: 120_000, hookTimeout: 60_000 }
+const gitops = {
+  globalSetup: "test/gitops/setup.ts",
+  env: ownCluster,
+  fileParallelism: false,
+  testTimeout: patience,
+  hookTimeout: patience
+}
 
-const node = { globalSetup: "test/end-to-end/setup.ts", env, testTimeout: 600_000, hookTimeout: 600_000 }
+const node = { globalSetup: "test/end-to-end/setup.ts", env, testTimeout: patience, hookTimeout: patience }
 
 const PROPERTY_SEED = process.env.PROPERTY_SEED ?? String(randomInt(2 ** 31))
 console.log(`property seed ${PROPERTY_SEED}`)
@@ -41,7 +50,6 @@ export default defineConfig({
     maxWorkers: 2,
     execArgv: ["--single-threaded-gc"], // two workers keep two processors busy, and helpers of the collector would only get in their way
     projects: [
-      // A limit of two minutes only ends what hangs: what tests wait for has deadlines of its own, and a busy machine needs several times longer.
       // Without isolation a worker loads modules once: most of these files take less time than their modules.
       {
         extends: true,
@@ -50,8 +58,8 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: [...withCluster, simulation],
           isolate: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000
+          testTimeout: patience,
+          hookTimeout: patience
         }
       },
       // Its schedules are in four files, its crash points in two, and each takes as long as all else: with a worker for each, no processor is
@@ -77,8 +85,8 @@ export default defineConfig({
           setupFiles: ["test/cluster.setup.ts"],
           env,
           fileParallelism: process.env.TEST_KUBECONFIG_BESIDE !== undefined,
-          testTimeout: 120_000,
-          hookTimeout: 180_000
+          testTimeout: patience,
+          hookTimeout: patience
         }
       },
       {
@@ -88,8 +96,8 @@ export default defineConfig({
           include: ["test/**/*.faults.test.ts"],
           env,
           fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 60_000
+          testTimeout: patience,
+          hookTimeout: patience
         }
       },
       { extends: true, test: { name: "node", include: ["test/**/*.node.test.ts"], ...node } },

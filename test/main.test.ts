@@ -282,7 +282,7 @@ describe("the server as a command", () => {
       const url = `http://127.0.0.1:${port}`
       yield* Effect.tryPromise(() => fetch(url)).pipe(
         Effect.retry({ schedule: Schedule.spaced("20 millis") }),
-        Effect.timeoutOrElse({ duration: "90 seconds", orElse: () => Effect.die(new Error(`nobody listens: ${program.out()}`)) })
+        Effect.timeoutOrElse({ duration: "5 minutes", orElse: () => Effect.die(new Error(`nobody listens: ${program.out()}`)) })
       )
       expect(yield* run(["get"], environmentOf(url))).toMatchObject({ code: 0, out: "No runs yet; start one with: agent-job run DIR\n" })
       program.child.kill("SIGTERM")

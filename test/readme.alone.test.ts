@@ -70,7 +70,7 @@ describe("the README", () => {
 
   it("shows commands", () => expect(blocks.flat().length).toBeGreaterThan(5))
   for (const { command, output } of blocks.flat()) {
-    it(`shows what \`${command}\` prints`, { timeout: 120_000 }, () => {
+    it(`shows what \`${command}\` prints`, () => {
       const printed = run(command)
       expect(missing(output, printed), printed.join("\n")).toBe("")
     })

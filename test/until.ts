@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { setTimeout } from "node:timers/promises"
 
 /**
- * Waits in real time until the condition holds, whichever clock the code under test has; fails after 90 seconds. Also for tests that run
+ * Waits in real time until the condition holds, whichever clock the code under test has; fails after five minutes. Also for tests that run
  * beside each other, where `expect.poll` does not know which of them asks.
  */
 export const until = (holds: () => boolean): Effect.Effect<void> =>
@@ -20,7 +20,7 @@ export const until = (holds: () => boolean): Effect.Effect<void> =>
       }
     }
     while (!attempt() && !signal.aborted) {
-      if (performance.now() - begun > 90_000) throw new Error(`not so after 90 seconds: ${holds}`, { cause })
+      if (performance.now() - begun > 300_000) throw new Error(`not so after five minutes: ${holds}`, { cause })
       await setTimeout(10)
     }
   })

@@ -17,7 +17,7 @@ export interface Program {
   readonly child: ChildProcess
   readonly out: () => string
   readonly error: () => string
-  /** Waits until stdout or stderr contains this, and fails after 90 seconds. */
+  /** Waits until stdout or stderr contains this, and fails after five minutes. */
   readonly until: (part: string | RegExp) => Effect.Effect<void>
   readonly ended: Effect.Effect<Ended>
 }
@@ -54,7 +54,7 @@ export const start = (
         Effect.sync(() => typeof part === "string" ? (out + error).includes(part) : part.test(out + error)).pipe(
           Effect.repeat({ until: (seen) => seen, schedule: Schedule.spaced("10 millis") }),
           Effect.timeoutOrElse({
-            duration: "90 seconds",
+            duration: "5 minutes",
             orElse: () => Effect.die(new Error(`never said: ${part}\nstdout: ${out}\nstderr: ${error}`))
           }),
           Effect.asVoid

@@ -23,7 +23,7 @@ export const toldScreen = (answer?: Effect.Effect<Option.Option<string>>) => {
       Effect.sync(() => told.some(({ text }) => text.includes(part))).pipe(
         Effect.repeat({ until: (seen) => seen, schedule: Schedule.spaced("10 millis") }),
         Effect.timeoutOrElse({
-          duration: "90 seconds",
+          duration: "5 minutes",
           orElse: () => Effect.die(new Error(`never told: ${part}\ntold: ${JSON.stringify(told, null, 1)}`))
         })
       ),

@@ -48,7 +48,7 @@ const ours = ({ metadata }: KubernetesObject) =>
     fields: Object.keys(fieldsV1)
   }))
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("the controller", (it) => {
   it.effect("owns the status of a task from Git, and no other field of it, whatever becomes of the task", () =>
     Effect.gen(function*() {
       yield* runController()

@@ -80,7 +80,7 @@ const createSample = Effect.fnUntraced(function*(file: string, edit: (text: stri
   return yield* createTask(name, spec)
 })
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task whose source Flux keeps", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("a task whose source Flux keeps", (it) => {
   it.effect("waits quietly where there is no Flux, takes no slot from others, and starts when the source is ready", () =>
     Effect.gen(function*() {
       yield* runController({ task: { limits: { total: 1 } } })

@@ -30,7 +30,7 @@ const untilHeldBack = (prefix: string) => {
   return Effect.map(until("a task that waits for a proof", next, ({ status }) => status.reason === waits.reason), ({ name }) => name)
 }
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a controller that wants isolation proven", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("a controller that wants isolation proven", (it) => {
   it.effect(
     "starts nothing before the proof, what waits after it, and nothing once other values make another one necessary",
     () =>

@@ -47,7 +47,7 @@ const copies: ReadonlyArray<{ readonly seen: string; readonly status: AgentTaskS
   }
 ]
 
-layer(TaskCluster, { timeout: 60_000, excludeTestServices: true })("here not:", (it) => {
+layer(TaskCluster, { timeout: 300_000, excludeTestServices: true })("here not:", (it) => {
   it.effect.each(copies)(
     "a task was run again that had finished, but that a stale cache still showed as $seen",
     ({ jobs, seen, status }) =>

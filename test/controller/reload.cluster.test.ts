@@ -24,7 +24,7 @@ const metric = (port: number, name: string) =>
     )?.split(" ").at(-1)
   )
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("new values", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("new values", (it) => {
   it.effect("are in the next Job without a restart, and the tasks and Jobs say which they were built from", () =>
     Effect.gen(function*() {
       const { change, fiber } = yield* runController({ task: image("1") })

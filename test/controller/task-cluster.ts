@@ -82,14 +82,14 @@ export const createTask = Effect.fnUntraced(function*(name: string, spec: Partia
 
 const every = Schedule.spaced("50 millis")
 
-/** Reads until the result is as wanted. Fails after 90 seconds with the last result. */
+/** Reads until the result is as wanted. Fails after five minutes with the last result. */
 export const until = <A, E, R>(what: string, read: Effect.Effect<A, E, R>, wanted: (seen: A) => boolean): Effect.Effect<A, E, R> =>
   Effect.gen(function*() {
     let last: A | undefined
     return yield* Effect.map(read, (_) => (last = _)).pipe(
       Effect.repeat({ until: wanted, schedule: every }),
       Effect.timeoutOrElse({
-        duration: "90 seconds",
+        duration: "5 minutes",
         orElse: () => Effect.die(new Error(`${what} did not come about; last seen: ${JSON.stringify(last)}`))
       })
     )

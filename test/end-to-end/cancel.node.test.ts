@@ -98,7 +98,7 @@ describe.concurrent("a cancel", () => {
     const { metadata, status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run." })
     assert.isUndefined(status.claim)
-    await kubectl(["wait", "--for=delete", "jobs,pods", `--selector=scalr.io/task-uid=${metadata.uid}`, "--timeout=60s"])
+    await kubectl(["wait", "--for=delete", "jobs,pods", `--selector=scalr.io/task-uid=${metadata.uid}`, "--timeout=300s"])
     const again = await agentJob("cancel", name)
     assert.strictEqual(again.code, 1)
     assert.include(again.stderr, `error: AgentTask ${name} is Cancelled already; there is nothing to cancel.`)
@@ -160,7 +160,7 @@ describe.concurrent("an AgentTask that is deleted with kubectl", () => {
     const { command, id } = await applying(scene)
     const name = `${id}-apply`
     const { status: { pod } } = await taskOf(name)
-    await kubectl(["delete", "atask", name, "--timeout=60s"])
+    await kubectl(["delete", "atask", name, "--timeout=300s"])
     const { code, stdout } = await command.ended
     assert.strictEqual(code, 6)
     assertOneInterrupt(stdout)
@@ -168,14 +168,14 @@ describe.concurrent("an AgentTask that is deleted with kubectl", () => {
     assert.strictEqual(run.status, "canceled")
     assert.deepInclude(run.stages[1]?.result, { reason: "Cancelled", statePushed: true })
     assert.include(await resourcesOf(scene.name), "terraform_data.first")
-    await kubectl(["wait", "--for=delete", `pod/${pod?.name}`, "--timeout=60s"])
+    await kubectl(["wait", "--for=delete", `pod/${pod?.name}`, "--timeout=300s"])
   })
 
   it("without a pool takes its Job and Pod along", async ({ scene }) => {
     const name = await scene.task({ stage: "plan", source: { inline: endlessPlan() } })
     const { metadata, status: { job, pod } } = await untilTask(name, "runs", ({ status }) => status.phase === "Running")
-    await kubectl(["delete", "atask", name, "--timeout=60s"])
-    await kubectl(["wait", "--for=delete", `job/${job?.name}`, `pod/${pod?.name}`, "--timeout=60s"])
+    await kubectl(["delete", "atask", name, "--timeout=300s"])
+    await kubectl(["wait", "--for=delete", `job/${job?.name}`, `pod/${pod?.name}`, "--timeout=300s"])
     assert.strictEqual(await kubectl(["get", "jobs,pods", `--selector=scalr.io/task-uid=${metadata.uid}`, "--output=name"]), "")
   })
 })

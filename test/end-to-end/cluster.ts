@@ -100,7 +100,7 @@ export const untilOver = (name: string, seconds?: number): Promise<AgentTask> =>
 /** Returns the Pod's name once the worker has a log there. A task may run, and even be over, before its kubelet says that the container is there. */
 export const podWithLog = async ({ status: { pod } }: AgentTask): Promise<string> => {
   const name = pod?.name ?? ""
-  await kubectl(["wait", `pods/${name}`, `--for=jsonpath={.status.containerStatuses[?(@.name=="worker")].containerID}`, "--timeout=60s"])
+  await kubectl(["wait", `pods/${name}`, `--for=jsonpath={.status.containerStatuses[?(@.name=="worker")].containerID}`, "--timeout=300s"])
   return name
 }
 

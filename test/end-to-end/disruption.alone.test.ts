@@ -13,8 +13,8 @@ const controller = "deployment/agent-job-controller"
 const server = "statefulset/agent-job-server"
 
 const untilReady = async () => {
-  await inProduct("rollout", "status", controller, "--timeout=90s")
-  await inProduct("rollout", "status", server, "--timeout=90s")
+  await inProduct("rollout", "status", controller, "--timeout=300s")
+  await inProduct("rollout", "status", server, "--timeout=300s")
 }
 const scale = (replicas: number) => inProduct("scale", controller, `--replicas=${replicas}`)
 

@@ -15,5 +15,5 @@ it("the doctor proves that the network holds to its policies and what they close
   })
   assert.match(found["other Pods are closed to tasks"] ?? "", /^warning: a task's Pod reaches any other Pod;/u)
   assert.match(found["tasks reach what they need"] ?? "", /^ok: the API server, by its name, and .* of agent\.url$/u)
-  await kubectl(["wait", "--for=delete", "pods,networkpolicies", "--selector=scalr.io/doctor", "--timeout=60s"])
+  await kubectl(["wait", "--for=delete", "pods,networkpolicies", "--selector=scalr.io/doctor", "--timeout=300s"])
 })

@@ -129,7 +129,7 @@ describe.runIf(ownNode)("agent-job drain", () => {
     assert.match(stdout, /^Draining agent-job in agent-job since .*: nothing new starts in agent-job-tasks\.\n/u)
     assert.strictEqual((await command.ended).code, 0)
     await kubectl(["--namespace", productNamespace, "rollout", "restart", "deployment/agent-job-controller"])
-    await kubectl(["--namespace", productNamespace, "rollout", "status", "deployment/agent-job-controller", "--timeout=90s"])
+    await kubectl(["--namespace", productNamespace, "rollout", "status", "deployment/agent-job-controller", "--timeout=300s"])
     assert.strictEqual((await taskOf(name)).status.reason, "Draining")
     assert.strictEqual((await agentJob("drain", "--undo")).code, 0)
     assert.strictEqual((await untilOver(name)).status.phase, "Succeeded")

@@ -60,7 +60,7 @@ describe.concurrent("a hostile runner", () => {
     const [, count] = /there are (\d+) of them/u.exec((await agentJob("logs", run.id, "--stage", "apply")).stdout) ?? []
     assert.isAtLeast(Number(count), 200)
     const { status: { pod } } = await taskOf(`${run.id}-apply`)
-    await kubectl(["wait", `pod/${pod?.name ?? ""}`, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"])
+    await kubectl(["wait", `pod/${pod?.name ?? ""}`, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=300s"])
   })
 
   it("that writes to the terminal of whoever reads its log writes only text", async ({ scene }) => {

@@ -95,7 +95,7 @@ describe.concurrent("the Pod of a stage", () => {
       volumeMounts.some(({ mountPath }) => /serviceaccount|agent-job\/token/u.test(mountPath))
     )
     assert.deepStrictEqual(withToken.map((container) => container.name), ["worker"])
-    await kubectl(["wait", "--for=condition=Ready", `pod/${name}`, "--timeout=30s"])
+    await kubectl(["wait", "--for=condition=Ready", `pod/${name}`, "--timeout=300s"])
   })
 
   it("that comes second exits with 75 and runs nothing, and the first one does not notice", async ({ scene }) => {

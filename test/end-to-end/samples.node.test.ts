@@ -11,7 +11,7 @@ const fileOf = (sample: Sample) => fileURLToPath(new URL(`../../kustomize/sample
 const nameOf = (sample: Sample) => `sample-${sample}`
 
 /** Deletes the tasks, but not the state's PersistentVolumeClaim: a cluster may have few volumes, some of which serve one claim only. */
-const removeTasks = () => kubectl(["delete", "--ignore-not-found", "--timeout=60s", ...samples.map((sample) => `atask/${nameOf(sample)}`)])
+const removeTasks = () => kubectl(["delete", "--ignore-not-found", "--timeout=300s", ...samples.map((sample) => `atask/${nameOf(sample)}`)])
 beforeAll(removeTasks)
 afterAll(removeTasks)
 

@@ -86,7 +86,7 @@ describe.concurrent("an AgentTask whose Pod", () => {
     const { metadata, status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "StartupTimeout" })
     assert.include(status.message, "didn't match Pod's node affinity/selector")
-    await kubectl(["wait", "--for=delete", "jobs,pods", `--selector=scalr.io/task-uid=${metadata.uid}`, "--timeout=60s"])
+    await kubectl(["wait", "--for=delete", "jobs,pods", `--selector=scalr.io/task-uid=${metadata.uid}`, "--timeout=300s"])
   })
 
   it("fills its volume is Evicted; the run says so, and keeps its state", async ({ scene }) => {

@@ -41,12 +41,12 @@ export const mountConfig = async (name: string): Promise<void> => {
     "--patch",
     JSON.stringify({ spec: { template: { spec: { volumes: [volume] } } } })
   ])
-  await inProduct(["rollout", "status", deployment, "--timeout=90s"])
+  await inProduct(["rollout", "status", deployment, "--timeout=300s"])
   // A rollout does not wait for a Pod that is being deleted, which still leads.
   const { items } = decodePods(await inProduct(["get", "pods", "--selector=app.kubernetes.io/component=controller", "--output=json"]))
   const former = items.filter(({ spec }) => !spec.volumes.some(({ configMap }) => configMap?.name === name))
   if (former.length > 0) {
-    await inProduct(["wait", "--for=delete", ...former.map(({ metadata }) => `pod/${metadata.name}`), "--timeout=90s"])
+    await inProduct(["wait", "--for=delete", ...former.map(({ metadata }) => `pod/${metadata.name}`), "--timeout=300s"])
   }
 }
 

@@ -83,7 +83,7 @@ const apply = async (directory: string) => {
 
 const untilReady = async () => {
   for (const part of ["deployment/agent-job-controller", "statefulset/agent-job-server"]) {
-    await inProduct("rollout", "status", part, "--timeout=90s")
+    await inProduct("rollout", "status", part, "--timeout=300s")
   }
   await untilServed()
 }

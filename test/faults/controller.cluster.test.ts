@@ -81,7 +81,7 @@ const status = { resource: agentTasks.plural, subresource: "status" }
 
 const limitRanges: Kind = { ...configMaps, kind: "LimitRange", plural: "limitranges" }
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("the controller", (it) => {
   it.effect.each([0, 1])(
     "F1 reads again and decides anew each time somebody else was faster at status write %i",
     (after) =>

@@ -74,7 +74,7 @@ const writes = ["create", "update", "patch", "delete"]
 /** Returns a filter for the controller's writes for a task. The renewals of its lead are left out, because they depend on time alone. */
 const concerns = (name: string) => (asked: Asked): boolean => writes.includes(asked.verb) && `${asked.path} ${asked.name}`.includes(name)
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a controller that is killed", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("a controller that is killed", (it) => {
   it.effect.each<{ what: string; script: Script }>([{ what: "applies", script: applied }, { what: "is cancelled", script: cancelled }])(
     "F9 at any of its writes, before or after it, leaves a task that $what with one Job and the same end",
     ({ script: { ends, life }, what }) =>
@@ -120,8 +120,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a cont
         )
         failures += failed.length
         expect(failed).toEqual([])
-      }).pipe(Effect.scoped),
-    600_000
+      }).pipe(Effect.scoped)
   )
 
   it.effect(
@@ -171,7 +170,6 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a cont
         )
         const creations = api.seen.filter((_) => _.verb === "create" && _.resource === "jobs" && _.code === 201 && _.name.includes("-run-"))
         expect(new Set(creations.map(({ name }) => name)).size).toBe(creations.length)
-      }).pipe(Effect.scoped),
-    120_000
+      }).pipe(Effect.scoped)
   )
 })

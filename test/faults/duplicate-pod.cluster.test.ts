@@ -96,7 +96,7 @@ const jobOf = Effect.fnUntraced(function*(task: string) {
   return JSON.stringify(status)
 })
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job with two Pods", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("a Job with two Pods", (it) => {
   it.effect("F22 loses the one that is not ready, and leaves the one with the claim alone", () =>
     Effect.gen(function*() {
       yield* accounts

@@ -9,7 +9,7 @@ import { faultyApi } from "./faulty-api.ts"
 import { faultProxy } from "./proxy.ts"
 import type { Fault } from "./rule.ts"
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller and its pool", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("the controller and its pool", (it) => {
   it.effect.each<{ fault: Fault }>([{ fault: { does: "dropBefore" } }, { fault: { does: "dropAfter" } }])(
     "F3 I3 R2 lose no run and double none when $fault meets each kind of word between them, and each write of its task",
     ({ fault }) =>

@@ -60,7 +60,7 @@ interface Run {
 /** How many of them are there twice. */
 const doubled = (all: ReadonlyArray<string>): number => all.length - new Set(all).size
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("a soak", (it) => {
   it.effect(
     `F2 F3 F4 F9 of ${tasks} tasks, one answer in twenty faulty and the controller killed whenever it has led for ${killEverySeconds} s, loses and doubles none`,
     () =>

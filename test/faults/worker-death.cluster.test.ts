@@ -64,7 +64,7 @@ const deaths: ReadonlyArray<Death> = [
   }
 ]
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a worker that is killed", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("a worker that is killed", (it) => {
   it.effect.each(deaths.map((death, at) => ({ ...death, at })))(
     "F18 $when runs its engine $starts times, and exits with $again when its container is started again",
     ({ again, at, phase, rule, starts }) =>

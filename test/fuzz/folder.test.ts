@@ -79,5 +79,5 @@ describe("a tree of links", () => {
       }
       tell("folders", seed, { of: "decoderInputs", inputs: trees, failures: crashes.length })
       expect(crashes).toEqual([])
-    }), 600_000)
+    }))
 })

@@ -44,7 +44,7 @@ const requests = Number(process.env.FUZZ_REQUESTS ?? 5000)
 const seed = Number(process.env.PROPERTY_SEED ?? 1)
 const sceneEvery = 250
 /** How long a request may take before it counts as a hang; so long because the machine may have other work too. */
-const longestAnswerMillis = 60_000
+const longestAnswerMillis = 300_000
 
 type Kind = "user" | "pool" | "task"
 
@@ -457,5 +457,5 @@ describe("the server", () => {
       expect(crashes).toEqual([])
       expect((yield* ask(`${url}/readyz`, undefined)).status).toBe(200)
       expect(unserved.length).toBeLessThan(mayServe.length * 0.2)
-    }), Math.max(240_000, requests * 20))
+    }), Math.max(1_200_000, requests * 20))
 })

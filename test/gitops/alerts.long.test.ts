@@ -20,7 +20,7 @@ const webhook = Effect.gen(function*() {
 
 const platform = "flux/platform/standalone/kustomization.yaml"
 
-layer(RealFluxWithAlerts, { excludeTestServices: true, timeout: "60 seconds" })("the alerts of Flux", (it) => {
+layer(RealFluxWithAlerts, { excludeTestServices: true, timeout: "5 minutes" })("the alerts of Flux", (it) => {
   it.effect("say to the webhook of the Secret what does not build, and are silent about what goes well", () =>
     Effect.gen(function*() {
       const { bootstrap, publish, read, write } = yield* Flux

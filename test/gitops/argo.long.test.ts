@@ -22,7 +22,7 @@ const applyOf = (name: string): string =>
     spec: { workspace: name, stage: "apply", source: { inline: { "main.tf": "" } } }
   })
 
-layer(RealArgo, { excludeTestServices: true, timeout: "120 seconds" })("Argo CD", (it) => {
+layer(RealArgo, { excludeTestServices: true, timeout: "5 minutes" })("Argo CD", (it) => {
   it.effect("syncs in waves: CRD and guard, then the installation, and the tasks once that is healthy", () =>
     Effect.gen(function*() {
       const { commit, letPodsRun, url, write } = yield* Argo

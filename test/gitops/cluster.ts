@@ -33,7 +33,7 @@ export const removeDefinition = (): void => {
 export const installDefinitions = (path: string): void => {
   kubectl(["apply", "--server-side", "--force-conflicts", "-f", path])
   for (const state of established) {
-    kubectl(["wait", `--for=${state}`, "--timeout=30s", "-f", path])
+    kubectl(["wait", `--for=${state}`, "--timeout=300s", "-f", path])
   }
 }
 
@@ -61,13 +61,13 @@ export const runPods = Effect.gen(function*() {
   yield* Effect.ignore(look).pipe(Effect.repeat(Schedule.spaced("200 millis")), Effect.forkScoped)
 })
 
-/** Reads until what was read is as wanted; fails after a minute with what was seen last. */
+/** Reads until what was read is as wanted; fails after five minutes with what was seen last. */
 export const until = <A, E, R>(what: string, read: Effect.Effect<A, E, R>, wanted: (seen: A) => boolean): Effect.Effect<A, E, R> => {
   let last: A | undefined
   return Effect.map(read, (_) => (last = _)).pipe(
     Effect.repeat({ until: wanted, schedule: Schedule.spaced("100 millis") }),
     Effect.timeoutOrElse({
-      duration: "60 seconds",
+      duration: "5 minutes",
       orElse: () => Effect.die(new Error(`${what} did not come about; last seen: ${JSON.stringify(last)}`))
     })
   )

@@ -50,7 +50,7 @@ const written = (more: object): string => {
   return JSON.stringify({ ...kind, metadata: { ...metadata, name: "unknown" }, spec: { ...spec, ...more } })
 }
 
-layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("an upgrade of the CRD", (it) => {
+layer(FirstVersion, { excludeTestServices: true, timeout: "5 minutes" })("an upgrade of the CRD", (it) => {
   it.effect("keeps every object as it was, lets what runs end, and makes the old ones none the harder to change", () =>
     Effect.gen(function*() {
       const raw = (name: string) =>
@@ -81,7 +81,7 @@ layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("an up
     }))
 })
 
-layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("a field that the CRD does not know", (it) => {
+layer(FirstVersion, { excludeTestServices: true, timeout: "5 minutes" })("a field that the CRD does not know", (it) => {
   it.effect("is refused to kubectl, to server-side apply as Flux and Argo CD do it, and to agent-job itself, by its name", () =>
     Effect.gen(function*() {
       const { status: _, ...spec } = { ...rich.spec, unheard: 1, status: undefined }

@@ -44,7 +44,7 @@ const applyOf = (name: string): string =>
     spec: { workspace: name, stage: "apply", source: { inline: { "main.tf": "" } } }
   })
 
-layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (it) => {
+layer(RealFlux, { excludeTestServices: true, timeout: "5 minutes" })("flux", (it) => {
   it.effect("installs in order: the CRD, the platform, the samples, each once the one before is healthy", () =>
     Effect.gen(function*() {
       const { bootstrap, publish } = yield* Flux

@@ -118,7 +118,7 @@ const needed = ({ product, tasks }: Installation): ReadonlyArray<string> =>
 const guards = ({ tasks }: Installation, task: string) =>
   until(`the guard of ${tasks}`, Effect.sync(() => refusals([namespaceNamed(tasks)], task)), (_) => _.length > 0) // the guard knows the CRD within half a minute
 
-layer(Guarded, { excludeTestServices: true, timeout: "60 seconds" })("the guard of two installations", (it) => {
+layer(Guarded, { excludeTestServices: true, timeout: "5 minutes" })("the guard of two installations", (it) => {
   it.effect("keeps all that a running apply needs, and nothing that goes on without it or that is of the other installation", () =>
     Effect.gen(function*() {
       yield* guards(teal, "of-teal")

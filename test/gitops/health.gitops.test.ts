@@ -38,7 +38,7 @@ const cases: ReadonlyArray<Case> = [
   { phase: "Cancelled", flux: "Failed", argo: "Degraded" }
 ]
 
-layer(Cluster, { excludeTestServices: true, timeout: "60 seconds" })("the health of an AgentTask", (it) => {
+layer(Cluster, { excludeTestServices: true, timeout: "5 minutes" })("the health of an AgentTask", (it) => {
   it.effect.each(cases)("is for one that is $phase: $flux to Flux, $argo to Argo CD", ({ argo, flux, phase }) =>
     Effect.gen(function*() {
       const name = `health-${phase.toLowerCase()}`

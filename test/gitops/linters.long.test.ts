@@ -30,7 +30,7 @@ beforeAll(() => {
     const path of [`${definitions}/flux`, `${definitions}/notification`, `${definitions}/argocd`, "test/kustomize/prometheus-crds.yaml"]
   ) installDefinitions(path)
   schemas = writeSchemas(JSON.parse(kubectl(["get", "--raw", "/openapi/v2"])), directory)
-}, 180_000) // it waits for every definition to be served
+})
 afterAll(() => rmSync(directory, { recursive: true }))
 
 const said = (program: string, args: ReadonlyArray<string>, input = "") => {

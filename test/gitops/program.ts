@@ -65,7 +65,7 @@ export const serve = Effect.fnUntraced(function*({ args, command, env, ready }: 
   )
   yield* ready.pipe(
     Effect.repeat({ until: (serves) => serves || child.exitCode !== null, schedule: Schedule.spaced("50 millis") }),
-    Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => Effect.succeed(false) }),
+    Effect.timeoutOrElse({ duration: "5 minutes", orElse: () => Effect.succeed(false) }),
     Effect.filterOrElse(
       (serves) => serves && child.exitCode === null,
       () => Effect.die(new Error(`${command} does not serve: ${readFileSync(logFile, "utf8").slice(-2000)}`))

@@ -192,7 +192,7 @@ describe("a client certificate", () => {
           expect(yield* Effect.flatMap(http.get(url), ({ text }) => text)).toBe("secure")
         }
         yield* Effect.promise(() =>
-          expect.poll(() => [sockets.size, new Set(ended.mock.contexts).size], { timeout: 90_000 }).toEqual([1, 3])
+          expect.poll(() => [sockets.size, new Set(ended.mock.contexts).size], { timeout: 300_000 }).toEqual([1, 3])
         )
         ended.mockClear()
       }).pipe(
@@ -200,7 +200,7 @@ describe("a client certificate", () => {
         Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: mounted })))
       )
       expect(new Set(ended.mock.contexts).size).toBe(2) // those of the certificate in use, and of none
-      yield* Effect.promise(() => expect.poll(() => sockets.size, { timeout: 90_000 }).toBe(0))
+      yield* Effect.promise(() => expect.poll(() => sockets.size, { timeout: 300_000 }).toBe(0))
     }).pipe(Effect.scoped))
 })
 

@@ -23,7 +23,7 @@ const startApply = async (scene: Scene) => {
   const { command, id } = await scene.startRun(heldApply, "--auto-approve", "--no-color")
   await command.says(held)
   const { status: { pod: { name: pod } = { name: "" } } } = await taskOf(`${id}-apply`)
-  await kubectl(["wait", `pod/${pod}`, "--for=condition=Ready", "--timeout=60s"])
+  await kubectl(["wait", `pod/${pod}`, "--for=condition=Ready", "--timeout=300s"])
   return { id, task: `${id}-apply`, pod }
 }
 

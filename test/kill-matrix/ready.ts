@@ -15,7 +15,7 @@ export const untilReady = async (): Promise<void> => {
   const restarted = pods.split("\n").flatMap((line) => /^(\S+) [1-9]/u.exec(line)?.[1] ?? [])
   if (restarted.length > 0) await inProduct("delete", "pod", ...restarted, "--grace-period=5")
   for (const part of ["deployment/agent-job-controller", "statefulset/agent-job-server"]) {
-    await inProduct("rollout", "status", part, "--timeout=120s")
+    await inProduct("rollout", "status", part, "--timeout=300s")
   }
   await untilServed() // a server that was just killed counts as ready until the kubelet probes it
 }

@@ -421,7 +421,6 @@ describe("leader election", () => {
         yield* TestClock.adjust("40 seconds")
         expect(leaders()).toBe(1)
         yield* Effect.forEach(contenders, ({ stop }) => stop)
-      }).pipe(Effect.scoped, Effect.provide(TestClock.layer())),
-    180_000
+      }).pipe(Effect.scoped, Effect.provide(TestClock.layer()))
   )
 })

@@ -31,10 +31,10 @@ const kinds = ["atasks.scalr.io", "podmonitors.monitoring.coreos.com", "promethe
 export const begin = async (): Promise<void> => {
   await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml", "-f", kindsOfOthers])
   for (const state of established) {
-    await kubectl(["wait", `--for=${state}`, "--timeout=30s", ...kinds.map((_) => `crd/${_}`)])
+    await kubectl(["wait", `--for=${state}`, "--timeout=300s", ...kinds.map((_) => `crd/${_}`)])
   }
   for (const name of namespaces) await kubectl(["create", "namespace", name])
-  for (const name of namespaces) await kubectl(["wait", "--for=create", "--timeout=30s", "-n", name, "serviceaccount/default"])
+  for (const name of namespaces) await kubectl(["wait", "--for=create", "--timeout=300s", "-n", name, "serviceaccount/default"])
   for (const name of namespaces) await kubectl(["label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted"])
 }
 

@@ -27,13 +27,13 @@ const refusal = /put everything back but the CRD.* kubectl (annotate crd \S+ --o
 
 beforeAll(async () => {
   await apply(newer)
-  for (const state of established) await kubectl(["wait", `--for=${state}`, "--timeout=30s", `crd/atasks.${group}`])
+  for (const state of established) await kubectl(["wait", `--for=${state}`, "--timeout=300s", `crd/atasks.${group}`])
   await apply(guard)
 })
 afterAll(() => kubectl(["delete", "--ignore-not-found", "-f", "-"], `${guard}\n---\n${newer}`))
 
 it("an older one is refused, whoever applies it and however, with what to do instead", async () => {
-  await expect.poll(() => tried(first), { interval: 100, timeout: 30_000 }).toMatch(refusal) // a policy is in force within moments
+  await expect.poll(() => tried(first), { interval: 100, timeout: 300_000 }).toMatch(refusal) // a policy is in force within moments
   expect(await tried(titled(9))).toMatch(refusal)
   await expect(apply(first, "--field-manager=other")).rejects.toThrow(refusal)
   await expect(kubectl(["replace", "-f", "-"], first)).rejects.toThrow(refusal)

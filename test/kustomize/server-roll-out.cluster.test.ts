@@ -20,7 +20,7 @@ const installationIn = (namespace: string) => {
     run: (command: string): Promise<string> => kubectl(["-n", namespace, ...command.split(" ")]),
     uids: () => pods(".metadata.uid"),
     untilOnly: (tag: string): Promise<void> =>
-      expect.poll(() => pods(".spec.containers[*].image"), { interval: 100, timeout: 30_000 }).toEqual([
+      expect.poll(() => pods(".spec.containers[*].image"), { interval: 100, timeout: 300_000 }).toEqual([
         expect.stringMatching(`:${tag}$`)
       ])
   }
@@ -45,6 +45,6 @@ it("a server of OrderedReady, as installations had it, keeps its Pod through the
   await expect(apply(wanted)).rejects.toThrow(/podManagementPolicy.*immutable/u)
   await installed.run(command)
   await apply(wanted)
-  await installed.run("wait --for=jsonpath={.status.updatedReplicas}=1 --timeout=30s statefulset/agent-job-server")
+  await installed.run("wait --for=jsonpath={.status.updatedReplicas}=1 --timeout=300s statefulset/agent-job-server")
   expect(await installed.uids()).toEqual(before)
 })

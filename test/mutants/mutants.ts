@@ -561,6 +561,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     to: "own.and([])",
     test: "worker/engine/log-shipper.test.ts"
   },
+  {
+    name: "the time at the end of a stage goes to the oldest of its log, and not to the end",
+    file: "src/worker/engine/log-shipper.ts",
+    from: "      waiting.keepLast(pieceBytes)\n",
+    to: "",
+    test: "worker/engine/log-shipper.test.ts"
+  },
   // pool and server
   {
     name: "an assignment is acknowledged before its task is kept",

@@ -153,5 +153,5 @@ export const shellCommand = ({ scratch }: { readonly scratch: string }, text: st
 export const eventually = (holds: () => boolean) =>
   Effect.sync(holds).pipe(
     Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (held) => held }),
-    Effect.timeout("90 seconds")
+    Effect.timeout("5 minutes")
   )

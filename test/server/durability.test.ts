@@ -72,7 +72,7 @@ describe("what was acknowledged", () =>
       }
       const writers = Promise.all([push(), refuse(), append(), create()])
       yield* Effect.promise(async () => {
-        const deadline = Date.now() + 90_000
+        const deadline = Date.now() + 300_000
         while (Math.min(...Object.values(acknowledged)) < 20 && Date.now() < deadline) await (await fetch(`${url}/healthz`)).text()
         await ended(child, "SIGKILL")
         await writers

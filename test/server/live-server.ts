@@ -278,7 +278,7 @@ export const onTheWay = Effect.fnUntraced(function*(url: string, { runId, taskTo
   const status = new Promise<number | undefined>((resolve) => sent.on("response", (response) => resolve(response.statusCode)))
   sent.write(body.slice(0, 1))
   yield* Effect.repeat(person(url).view(runId), { until: ({ stages }) => stages.at(-1)?.status === "running" }).pipe(
-    Effect.timeout("90 seconds")
+    Effect.timeout("5 minutes")
   )
   return Effect.promise(() => {
     sent.end(body.slice(1))

@@ -156,7 +156,7 @@ layer(Real, { excludeTestServices: true })("a real API server and the model", (i
           for (const [at, answer] of wanted.answers.entries()) expect(given.answers[at], `script ${seed}, request ${at}`).toEqual(answer)
           expect(given, `script ${seed}`).toEqual(wanted)
         }
-      }), 300_000)
+      }))
 
     it.effect("on the events that a field selector finds, page after page", () =>
       Effect.gen(function*() {

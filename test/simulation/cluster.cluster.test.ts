@@ -161,7 +161,7 @@ layer(Real, { excludeTestServices: true })("a Job", (it) => {
           const kubernetes = yield* Kubernetes
           const really = yield* live({ kubernetes, namespace, turn: Effect.void }, `job-${nth}`, life)
           expect(yield* live(model(namespace), `job-${nth}`, life)).toEqual(really)
-        }), 120_000)
+        }))
     )
   })
 })

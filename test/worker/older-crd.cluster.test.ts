@@ -113,7 +113,7 @@ const replaceCrd = Effect.fnUntraced(function*(schema: object, name: string, sou
   )
 })
 
-layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server with an older CRD", (it) => {
+layer(cluster, { timeout: 300_000, excludeTestServices: true })("an API server with an older CRD", (it) => {
   it.effect("stores nothing of a status that is not an end if it does not know all of it, as its parts belong together", () =>
     Effect.gen(function*() {
       const kubernetes = yield* Kubernetes

@@ -22,7 +22,7 @@ export class Log extends Context.Service<Log, {
    * inside of a secret document is easily a common word, and such a key too.
    */
   readonly redactKey: (key: string) => string
-  /** Waits until the server has everything, at most this long. */
+  /** Waits until the server has everything, at most this long; where that is too little time for all, the end goes alone. */
   readonly flush: (limit: Duration.Input) => Effect.Effect<void>
 }>()("agent-job/worker/Log") {
   static readonly layer = (options: Options) => Layer.effect(Log, make(options))
@@ -86,7 +86,7 @@ const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Option
     line: (text) => emit(Buffer.from(`${own.text(text)}\n`)),
     redact: (text) => own.text(harmless(own.text(text))),
     redactKey: keys.text,
-    flush: (limit) => Effect.asVoid(shipping.flush(limit))
+    flush: shipping.flush
   })
 })
 
@@ -112,18 +112,27 @@ const keepingTail = () => {
 const buffering = () => {
   const chunks: Array<Uint8Array> = []
   let [size, dropped] = [0, 0]
+  /** Drops the oldest bytes beyond this many. */
+  const keepLast = (bytes: number): void => {
+    while (size > bytes) {
+      const [oldest] = chunks
+      if (oldest === undefined) return
+      const going = Math.min(oldest.length, size - bytes)
+      if (going === oldest.length) chunks.shift()
+      else chunks[0] = oldest.subarray(going)
+      size -= going
+      dropped += going
+    }
+  }
   return {
     size: () => size,
+    keepLast,
     add: (chunk: Uint8Array): void => {
       const last = chunks.at(-1)
       if (last !== undefined && last.length + chunk.length <= smallBytes) chunks[chunks.length - 1] = Buffer.concat([last, chunk])
       else chunks.push(chunk)
       size += chunk.length
-      while (size > bufferBytes) {
-        const oldest = chunks.shift()?.length ?? 0
-        size -= oldest
-        dropped += oldest
-      }
+      keepLast(bufferBytes)
     },
     /** Takes out the next piece, with a mark for the bytes that were dropped before it. */
     take: (): Uint8Array => {
@@ -175,6 +184,11 @@ const startShipping = Effect.fnUntraced(function*(ship: Option.Option<ShipLog>) 
       waiting.add(bytes)
       sending.wake()
     },
-    flush: sending.flush
+    flush: Effect.fnUntraced(function*(limit: Duration.Input) {
+      const half = Duration.divideUnsafe(Duration.fromInputUnsafe(limit), 2)
+      if (yield* sending.flush(half)) return
+      waiting.keepLast(pieceBytes)
+      yield* sending.flush(half)
+    })
   }
 })

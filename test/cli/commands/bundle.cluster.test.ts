@@ -10,7 +10,7 @@ import { run } from "../program.ts"
 
 const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-job bundle", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("agent-job bundle", (it) => {
   it.effect("has the objects of an installation, and no value of a variable in any copy that the API server has", () =>
     Effect.gen(function*() {
       const { namespace } = yield* Tasks

@@ -109,7 +109,7 @@ const values = {
 }
 
 layer(installation(values), {
-  timeout: 60_000,
+  timeout: 300_000,
   excludeTestServices: true
 })("the doctor", (it) => {
   it.effect("finds nothing wrong with an installation that was just made", () =>

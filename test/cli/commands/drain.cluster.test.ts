@@ -23,7 +23,7 @@ const isDraining = {
   message: expect.stringMatching(/; to end that: agent-job drain --undo --name agent-job --controller-namespace \S+$/u)
 }
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-job drain", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("agent-job drain", (it) => {
   it.effect("without a controller is exit code 3", () =>
     Effect.gen(function*() {
       const { code, error } = yield* run(yield* drain(), environment)

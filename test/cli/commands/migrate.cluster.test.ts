@@ -87,7 +87,7 @@ const typed = (commands: string) => typedBelow(commands, stubs)
 
 beforeAll(async () => {
   await kubectl(["create", "namespace", namespace])
-  await kubectl(["wait", "--for=create", "--timeout=30s", "-n", namespace, "serviceaccount/default"])
+  await kubectl(["wait", "--for=create", "--timeout=300s", "-n", namespace, "serviceaccount/default"])
   await store({ ...blue, version: 9, status: "superseded", config: {} })
   await store({ ...blue, version: 10 })
   await store({ ...blue, version: 11, status: "failed", config: {} })
@@ -206,7 +206,7 @@ describe("a release of the chart", () => {
       yield* Effect.promise(() => kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml"]))
       yield* Effect.promise(() => kubectl(["create", "-f", "-"], JSON.stringify(oldController)))
       yield* Effect.promise(() =>
-        kubectl(["-n", namespace, "wait", "--for=create", "--timeout=30s", "pod", "-l", "app.kubernetes.io/instance=blue"])
+        kubectl(["-n", namespace, "wait", "--for=create", "--timeout=300s", "pod", "-l", "app.kubernetes.io/instance=blue"])
       )
       yield* migrate("blue", undefined, join(folder, "handed"))
       const told = yield* Effect.promise(() => typed(commandsOf("handed", /^### \d/u)))
@@ -318,7 +318,7 @@ describe("the CustomResourceDefinition of chart 0.5.59", () => {
   it("is taken over by force alone and given back by force, and what the chart made of it can still be removed", async () => {
     await kubectl(["create", "--field-manager=helm", "-f", "-"], theirs)
     for (const state of established) {
-      await kubectl(["wait", `--for=${state}`, "--timeout=30s", `crd/atasks.${group}`])
+      await kubectl(["wait", `--for=${state}`, "--timeout=300s", `crd/atasks.${group}`])
     }
     await kubectl(["create", "--field-manager=helm", "-f", "-"], template)
     await expect(kubectl(["apply", "--server-side", "-f", "-"], ours)).rejects.toThrow(/conflict with "helm"/u)
@@ -330,10 +330,10 @@ describe("the CustomResourceDefinition of chart 0.5.59", () => {
       "-n",
       namespace,
       "--for=jsonpath={.spec.jobTemplate.spec.backoffLimit}=7",
-      "--timeout=30s",
+      "--timeout=300s",
       `atasks.${group}/scalr-agent-task`
     ])
     await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], ours)
-    await kubectl(["delete", "-n", namespace, `atasks.${group}`, "scalr-agent-task", "--timeout=30s"])
+    await kubectl(["delete", "-n", namespace, `atasks.${group}`, "scalr-agent-task", "--timeout=300s"])
   })
 })

@@ -64,7 +64,7 @@ it.live(
       onCluster(["apply", "--server-side", "--force-conflicts", "-k", "kustomize/guard"])
       helm("install", "blue", join(folder, "chart"), "--create-namespace")
       helm("upgrade", "blue", join(folder, "chart"), "--values", join(folder, "values.yaml"))
-      kubectl("wait", "--for=create", "--timeout=30s", "pod", "-l", "app.kubernetes.io/instance=blue")
+      kubectl("wait", "--for=create", "--timeout=300s", "pod", "-l", "app.kubernetes.io/instance=blue")
 
       const out = join(folder, "blue")
       const images = ["--image", "registry.example.com/agent-job:0.1.0", "--runner-image", "registry.example.com/agent-job-runner:0.1.0"]
@@ -95,6 +95,5 @@ it.live(
 
       yield* Effect.promise(() => typed(commandsIn(out, /^### Its end/u), stubs))
       expect(kubectl("get", "secrets", "-l", "owner=helm", "-o", "name")).toBe("")
-    }).pipe(Effect.scoped),
-  300_000
+    }).pipe(Effect.scoped)
 )

@@ -105,7 +105,7 @@ describe("an overlay", () => {
     "builds what the same values render, whatever they are and whatever the installation is called",
     [valuesFiles, Installations, valuesFiles, Installations],
     ([file, of, other, ofOther]) => Effect.promise(() => Promise.all([equal(file, of), equal(other, ofOther)])),
-    { arbitrary: { runs: 25 }, timeout: 300_000 }
+    { arbitrary: { runs: 25 } }
   )
 
   it("is refused for just those names that kustomize writes as something else than text where an object refers to them", async () => {

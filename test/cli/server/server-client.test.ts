@@ -171,7 +171,7 @@ describe("the client of the server", () => {
       const { client, server } = yield* scripted
       server.script.push("silence")
       const asking = yield* Effect.forkChild(Effect.flip(ask(client)))
-      yield* Effect.promise(() => vi.waitUntil(() => server.asked.length > 0, { timeout: 90_000 }))
+      yield* Effect.promise(() => vi.waitUntil(() => server.asked.length > 0, { timeout: 300_000 }))
       yield* TestClock.adjust(Duration.seconds(seconds - 1))
       expect(asking.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust("1 second")
@@ -192,7 +192,7 @@ describe("the client of the server", () => {
       const { client, server } = yield* scripted
       server.script.push((response) => void response.writeHead(200, { "content-type": type }).write("{"))
       const asking = yield* Effect.forkChild(Effect.flip(ask(client)))
-      yield* Effect.promise(() => vi.waitUntil(() => server.asked.length > 0, { timeout: 90_000 }))
+      yield* Effect.promise(() => vi.waitUntil(() => server.asked.length > 0, { timeout: 300_000 }))
       yield* Effect.repeat(Effect.andThen(arrived, TestClock.adjust("30 seconds")), { until: () => asking.pollUnsafe() !== undefined })
       expect(yield* Fiber.join(asking)).toMatchObject({ _tag: "ServerUnreachable", detail: "nothing more in 30s" })
     }))
@@ -206,7 +206,7 @@ describe("the client of the server", () => {
         Object.assign(body, { write: (text: string) => response.write(text), end: () => response.end() })
       })
       const asking = yield* Effect.forkChild(client.evidence("demo", "ev-1"))
-      yield* Effect.promise(() => vi.waitUntil(() => body.write !== undefined, { timeout: 90_000 }))
+      yield* Effect.promise(() => vi.waitUntil(() => body.write !== undefined, { timeout: 300_000 }))
       for (let chunk = 0; chunk < 10; chunk++) {
         body.write?.("x")
         yield* Effect.andThen(arrived, TestClock.adjust("20 seconds"))
@@ -248,7 +248,7 @@ describe("the client of the server", () => {
       const { client, server } = yield* scripted
       server.script.push("silence")
       const asking = yield* Effect.forkChild(Effect.flip(client.upload(uploadUrl, new Uint8Array(1))))
-      yield* Effect.promise(() => vi.waitUntil(() => server.asked.length === 1, { timeout: 90_000 }))
+      yield* Effect.promise(() => vi.waitUntil(() => server.asked.length === 1, { timeout: 300_000 }))
       yield* TestClock.adjust(Duration.minutes(15).pipe(Duration.subtract(Duration.seconds(1))))
       expect(asking.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust("1 second")
@@ -272,7 +272,7 @@ describe("the client of the server", () => {
       const { client, server } = yield* scripted
       server.otherwise = { ...page, body: "x".repeat(4_000_000) }
       for (let asked = 0; asked < 4; asked++) yield* Effect.flip(client.log("/api/v2/logs/plan-1/secret", 0, 1))
-      yield* Effect.promise(() => vi.waitUntil(() => server.connections.size <= 1, { timeout: 90_000 }))
+      yield* Effect.promise(() => vi.waitUntil(() => server.connections.size <= 1, { timeout: 300_000 }))
     }))
 
   it.live("takes evidence only as the server sent it", () =>

@@ -33,7 +33,7 @@ const isReady = ({ healthPort }: { readonly healthPort: number }) =>
 
 const workspace = (name: string) => ({ workspace: WorkspaceName.make(name) })
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("the controller", (it) => {
   it.effect("makes one Job for a plan, follows the worker's claim, and leaves its result alone", () =>
     Effect.gen(function*() {
       yield* runController()

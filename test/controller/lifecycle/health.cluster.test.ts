@@ -20,7 +20,7 @@ import {
   untilStatus
 } from "../task-cluster.ts"
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the metrics of a controller", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("the metrics of a controller", (it) => {
   it.effect("are each of its table, with its sentence, its type and its labels", () =>
     Effect.gen(function*() {
       const made = yield* directory

@@ -43,7 +43,7 @@ const taskToken = Effect.fnUntraced(function*(task: string) {
   return Buffer.from(String(token), "base64").toString()
 })
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller and a pool", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("the controller and a pool", (it) => {
   it.effect("makes a task with its token for each stage, and applies the plan that was approved", () =>
     Effect.gen(function*() {
       const { controller, people, url } = yield* withServer

@@ -25,7 +25,7 @@ beforeAll(async () => {
     await kubectl(["create", "rolebinding", name, `--clusterrole=${role}`, `--user=${name}`, "-n", namespace])
   }
   for (const { name, role } of people) {
-    await vi.waitUntil(() => may(name, role === "view" ? "list" : "create"), { timeout: 30_000, interval: 100 })
+    await vi.waitUntil(() => may(name, role === "view" ? "list" : "create"), { timeout: 300_000, interval: 100 })
   }
 })
 

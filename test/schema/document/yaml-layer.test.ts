@@ -34,7 +34,7 @@ describe("a layer of YAML", () => {
 
   it("has the data, merge keys carried out", () =>
     expect(layer.tree).toMatchObject({ task: { limits: { total: 5 } }, other: { x: 1, y: 2 } }))
-  it("has the place of each of very many keys in good time", { timeout: 60_000 }, () => {
+  it("has the place of each of very many keys in good time", () => {
     const keys = Array.from({ length: 20_000 }, (_, index) => `key${index}`)
     const { place } = Result.getOrThrow(yamlLayer("f", `a: &a\n${keys.map((key) => `  ${key}: 1\n`).join("")}b: *a\n`))
     for (const map of ["a", "b"]) expect(keys.findIndex((key, index) => place([map, key]).line !== index + 2)).toBe(-1) // also by an alias

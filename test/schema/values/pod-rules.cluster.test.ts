@@ -12,7 +12,7 @@ import { TaskCluster, Tasks } from "../../controller/task-cluster.ts"
 import { taskOf } from "../../core/configs.ts"
 import { cases } from "./pod-rules.ts"
 
-layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job", (it) => {
+layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("a Job", (it) => {
   /** Creates the Job of these values, suspended so that none of it runs. */
   const create = Effect.fnUntraced(function*(file: object, name: string) {
     const { namespace } = yield* Tasks

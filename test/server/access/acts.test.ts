@@ -188,7 +188,7 @@ describe("each route that writes", () => {
       for (const path of [auditPath.workspace(name), auditPath.run(run)]) {
         expect((yield* person(url).as("GET", path)).json.entries).toContainEqual(imported)
       }
-    }), 180_000)
+    }))
 
   it.live(
     "is refused to people while the server keeps its room for what is at work, unless it settles or ends something, or saves the state of an engine",
@@ -220,7 +220,6 @@ describe("each route that writes", () => {
         for (const { status, text } of refused) {
           expect([status, text]).toEqual([503, expect.stringContaining("too little room beside the 128 MiB")])
         }
-      }),
-    180_000
+      })
   )
 })

@@ -211,7 +211,7 @@ describe("a limit of what one caller asks at once", () => {
       const taken = yield* Effect.promise(() => response!.toArray())
       expect(sha256(Buffer.concat(taken))).toBe(response!.headers[taskHeader.digest])
       yield* Effect.repeat(worker(url, apply).as("GET", taskPath.assignment), { until: ({ status }) => status === 200 }).pipe(
-        Effect.timeout("90 seconds")
+        Effect.timeout("5 minutes")
       )
     }))
 })
@@ -228,7 +228,7 @@ describe("a limit of what one caller asks at once, of small answers,", () =>
         const unread = yield* unreadOf(url)
         yield* untilRefused(unread, log, undefined, 429)
         unread.resume()
-        yield* Effect.repeat(ask(log, undefined), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("90 seconds"))
+        yield* Effect.repeat(ask(log, undefined), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("5 minutes"))
       })
   ))
 
@@ -247,7 +247,7 @@ describe("a limit of large answers that are not read", () => {
       yield* untilRefused(unread, url + variables, userToken, 503)
       expect((yield* set("n15")).status).toBe(201)
       unread.resume()
-      yield* Effect.repeat(me.as("GET", variables), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("90 seconds"))
+      yield* Effect.repeat(me.as("GET", variables), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("5 minutes"))
     }))
 })
 

@@ -284,8 +284,7 @@ describe("each route of users", () => {
               if (answer.status !== status || status >= 500) wrong.push(`${of}: ${alike(answer)}, not ${status}`)
             })))
         expect(wrong).toEqual([])
-      }),
-    180_000
+      })
   )
 })
 

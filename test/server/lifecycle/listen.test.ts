@@ -184,7 +184,7 @@ describe("a connection on which more is asked before the answer is there", () =>
       socket.write(get(`${log}?offset=1&wait=60`) + make)
       for (let look = 0; look < 20; look++) expect((yield* later).status).toBe(404)
       yield* worker(url, assignment).log(0, "what it waits for")
-      yield* Effect.repeat(later, { until: ({ status }) => status === 200 }).pipe(Effect.timeout("90 seconds"))
+      yield* Effect.repeat(later, { until: ({ status }) => status === 200 }).pipe(Effect.timeout("5 minutes"))
     }))
 
   it.live("is closed when that goes on, and none of it waits any more", () =>

@@ -35,7 +35,7 @@ describe("a rescue", () => {
       const next = yield* person(url).start("demo")
       const waiting = yield* Effect.forkChild(agent(url, "waiting").acquire(60))
       yield* Effect.repeat(ask(`${url}/metrics`, undefined), { until: ({ text }) => text.includes("agent_job_server_agents 2") }).pipe(
-        Effect.timeout("90 seconds")
+        Effect.timeout("5 minutes")
       )
       const settled = yield* settle({})
       expect([settled.status, settled.json.pending]).toEqual([200, []])
@@ -213,7 +213,7 @@ describe("a state that is refused to a stage", () => {
       const read = yield* ask(url + statePath.evidence("demo", id), userToken)
       expect([read.text, read.headers.get("content-length")]).toEqual([large, "299"])
       arriving.destroy()
-      yield* Effect.repeat(settle({ use: id }), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("90 seconds"))
+      yield* Effect.repeat(settle({ use: id }), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("5 minutes"))
       expect((yield* looked).version.serial).toBe(2)
     }))
 

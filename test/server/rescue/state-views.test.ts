@@ -180,9 +180,9 @@ describe("the end of a stage", () => {
       expect(reads() - before).toBe(1)
       const arriving = yield* filling(url, rooms.largeStates.all)
       const look = person(url).as("GET", statePath.state("demo"))
-      yield* Effect.repeat(look, { until: ({ status }) => status === 503 }).pipe(Effect.timeout("90 seconds"))
+      yield* Effect.repeat(look, { until: ({ status }) => status === 503 }).pipe(Effect.timeout("5 minutes"))
       arriving.destroy()
-      yield* Effect.repeat(look, { until: ({ status }) => status === 200 }).pipe(Effect.timeout("90 seconds"))
+      yield* Effect.repeat(look, { until: ({ status }) => status === 200 }).pipe(Effect.timeout("5 minutes"))
     }))
 
   it.live("is shown after a decision as there is room to look: the decision is told without it too, and is in the audit trail", () =>
@@ -196,7 +196,7 @@ describe("the end of a stage", () => {
       expect((yield* unlock).json.pending).toMatchObject([{ effects: { unsavedCount: 1 } }])
       yield* filling(url, rooms.largeStates.all)
       const look = person(url).as("GET", statePath.state("demo"))
-      yield* Effect.repeat(look, { until: ({ status }) => status === 503 }).pipe(Effect.timeout("90 seconds"))
+      yield* Effect.repeat(look, { until: ({ status }) => status === 503 }).pipe(Effect.timeout("5 minutes"))
       const { json: { pending: [rescue, ...others] }, status } = yield* unlock
       expect([status, rescue.stage, rescue.effects, others]).toEqual([200, apply.id, undefined, []])
       const { json: { entries } } = yield* person(url).as("GET", auditPath.all)

@@ -86,6 +86,6 @@ layer(stored)("a workspace", (it) => {
           for (const run of waits) expect((yield* openOf(run)) !== undefined).toBe(run.id === currentRunId)
         }
       }),
-    { arbitrary: { runs: 25 }, timeout: 180_000 }
+    { arbitrary: { runs: 25 } }
   )
 })

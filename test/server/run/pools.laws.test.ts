@@ -101,6 +101,6 @@ layer(stored)("a stage", (it) => {
           assignments.end(id, Speaker.Worker({ taskUid: Option.some((yield* stages.get(id)).taskUid ?? "nobody") }), failed())
         )
       }),
-    { arbitrary: { runs: 80 }, timeout: 180_000 }
+    { arbitrary: { runs: 80 } }
   )
 })

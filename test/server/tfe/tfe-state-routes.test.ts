@@ -134,7 +134,7 @@ describe("the outputs of a state", () => {
         expect((yield* ask(url + small, userToken)).status).toBe(200)
         expect((yield* ask(url + outputs, "another-token-0123456789")).status).toBe(ofOther)
         unread.resume()
-        yield* Effect.repeat(ask(url + outputs, userToken), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("90 seconds"))
+        yield* Effect.repeat(ask(url + outputs, userToken), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("5 minutes"))
       })
   )
 })

@@ -222,8 +222,7 @@ describe("the epoch machine", () => {
             expect(serial).toBeGreaterThan(versions[k]!.serial)
             expect(lineage).toBe(versions[k]!.lineage)
           }
-        }),
-      180_000
+        })
     )
   })
 })

@@ -71,7 +71,7 @@ it.live.each<{ readonly slow: string; readonly task?: Partial<AgentTaskSpec>; re
     const prepared = prepare({ ...spec, ...task }, slowed, variables, yield* Ref.make({}))
     const failure = yield* Effect.flip(prepared).pipe(
       Effect.provide(services),
-      Effect.timeout("90 seconds")
+      Effect.timeout("5 minutes")
     )
     expect(failure).toMatchObject({ _tag: "StageStopped", cause: "Cancelled" })
   }))

@@ -83,7 +83,7 @@ describe("a runner that sends more than an engine does", () => {
         yield* answered(socket)
       }
       const engine = Effect.tryPromise(() => fetch(env.TF_HTTP_ADDRESS ?? ""))
-      expect((yield* Effect.eventually(engine).pipe(Effect.timeout("90 seconds"))).status).toBe(404)
+      expect((yield* Effect.eventually(engine).pipe(Effect.timeout("5 minutes"))).status).toBe(404)
     })))
 })
 
@@ -110,7 +110,7 @@ describe("the end of a command", () => {
         Effect.flatMap(openGateway(true), ({ env }) => Effect.andThen(lock(env), Scope.provide(hold(env), longer)))
       )
       const settling = yield* Effect.forkDetach(Effect.andThen(command, settle()))
-      expect(yield* Fiber.join(settling).pipe(Effect.timeout("90 seconds"))).toEqual(SettledState.Unwritten())
+      expect(yield* Fiber.join(settling).pipe(Effect.timeout("5 minutes"))).toEqual(SettledState.Unwritten())
       expect(api.serials).toEqual([])
     })))
 

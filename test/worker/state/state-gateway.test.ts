@@ -260,7 +260,7 @@ describe("the state gateway", () => {
         const writing = yield* Effect.forkChild(write(env, 1))
         yield* until(() => existsSync(kept(parts)))
         yield* Fiber.interrupt(writing)
-        expect(yield* settle().pipe(Effect.timeout("90 seconds"))).toMatchObject({ _tag: "Unsaved" })
+        expect(yield* settle().pipe(Effect.timeout("5 minutes"))).toMatchObject({ _tag: "Unsaved" })
       }),
       true,
       "500 millis"

@@ -110,7 +110,7 @@ describe("a server that is busy, or away, before the run is started", () => {
       const { run, url } = yield* running(screen, request(), quickstart, clientOf)
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("The server is busy (it answers 429); trying again")
-      yield* Fiber.interrupt(fiber).pipe(Effect.timeout("90 seconds"))
+      yield* Fiber.interrupt(fiber).pipe(Effect.timeout("5 minutes"))
       expect(asked.filter((name) => name === "createRun")).toHaveLength(1)
       expect(screen.transcript()).not.toContain("Waiting for the server")
       expect(screen.of("step").at(-1)).toBe("No run was started.")

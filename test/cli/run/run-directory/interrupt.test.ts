@@ -184,7 +184,7 @@ describe("an interrupt", () => {
       const behind = yield* seenOnce
       const asked = { autoApprove: true, output: "json" } as const
       const { fiber, id, screen, url } = yield* begun("Started run-", { asked, play: applying, clientOf: behind })
-      yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "applying" }).pipe(Effect.timeout("90 seconds"))
+      yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "applying" }).pipe(Effect.timeout("5 minutes"))
       yield* Fiber.interrupt(fiber)
       expect(screen.of("step").slice(-2)).toEqual(["Applying", `${id} was cancelled.`])
       expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
@@ -213,7 +213,7 @@ describe("an interrupt", () => {
     Effect.gen(function*() {
       const behind = yield* seenOnce
       const { fiber, id, screen, url } = yield* begun("Started run-", { clientOf: behind })
-      yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "planned" }).pipe(Effect.timeout("90 seconds"))
+      yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "planned" }).pipe(Effect.timeout("5 minutes"))
       yield* Fiber.interrupt(fiber)
       expect(screen.of("step").at(-1)).toBe(`${id} was discarded; nothing was changed.`)
       expect(process.exitCode).toBe(6)
@@ -336,7 +336,7 @@ describe("an interrupt", () => {
       const { question, ...others } = notLooking((run) => run)
       const { fiber, id, screen, url } = yield* begun("Apply these changes", { asked: { output: "json" }, play: applying, ...others })
       yield* person(url).act(id, what)
-      yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === until }).pipe(Effect.timeout("90 seconds"))
+      yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === until }).pipe(Effect.timeout("5 minutes"))
       question.interrupted = true
       yield* Fiber.interrupt(fiber)
       expect(screen.of("step").at(-1)).toBe(says.replaceAll("RUN", id))
@@ -358,7 +358,7 @@ describe("an interrupt", () => {
       const { fiber, id, screen } = yield* begun("Apply these changes", { asked: { output: "json" }, ...others })
       question.interrupted = true
       const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
-      yield* Deferred.await(looking).pipe(Effect.timeout("90 seconds"))
+      yield* Deferred.await(looking).pipe(Effect.timeout("5 minutes"))
       for (let sent = 0; sent < signals; sent++) process.emit("SIGINT")
       yield* Fiber.join(stopping).pipe(Effect.timeout("4 seconds")) // sooner than the command gives the server up by itself
       expect(screen.of("step").at(-1)).toBe(

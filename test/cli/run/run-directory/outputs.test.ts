@@ -26,7 +26,7 @@ describe("the outputs and the serial of a run", () => {
 
   const another = Effect.fnUntraced(function*(url: string) {
     const id = yield* person(url).start("demo", { "auto-apply": true })
-    yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "applied" }).pipe(Effect.timeout("90 seconds"))
+    yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "applied" }).pipe(Effect.timeout("5 minutes"))
   })
 
   const passed =

@@ -66,7 +66,7 @@ describe("the question", () => {
       yield* until(() => missed > 0)
       away = false
       yield* person(url).act(runId(screen), "apply")
-      yield* Fiber.join(fiber).pipe(Effect.timeout("90 seconds"))
+      yield* Fiber.join(fiber).pipe(Effect.timeout("5 minutes"))
       expect(screen.transcript()).toContain("Decided elsewhere\n")
     }))
 

@@ -34,7 +34,7 @@ export const forEachAccount = (
 ): void =>
   accounts.forEach(({ account, identities }) =>
     layer(installation({ admissionPolicies: { enabled: true, ...values }, task: { identities } }), {
-      timeout: 60_000,
+      timeout: 300_000,
       excludeTestServices: true
     })(`the API server, with ${account},`, tests)
   )

@@ -9,7 +9,7 @@ import { taskOf } from "../../configs.ts"
 import { createTask, Installation, installation, tasks, together } from "../installed.ts"
 import { policy, refusal, untilHeld } from "./begun-task.ts"
 
-layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000, excludeTestServices: true })("the API server", (it) => {
+layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 300_000, excludeTestServices: true })("the API server", (it) => {
   describe("lets an AgentTask name", () => {
     it.effect("no token of a pool's task, whatever Secrets it may name", () =>
       Effect.gen(function*() {
@@ -93,7 +93,7 @@ layer(
   installation({
     admissionPolicies: { enabled: true, secrets: ["shared", "team-a-*"], configMaps: [], persistentVolumeClaims: ["state"] }
   }),
-  { timeout: 60_000, excludeTestServices: true }
+  { timeout: 300_000, excludeTestServices: true }
 )("an AgentTask", (it) => {
   it.effect("names nothing but what the values allow", () =>
     Effect.gen(function*() {
@@ -131,7 +131,7 @@ layer(
 
 layer(
   installation({ admissionPolicies: { enabled: true }, task: { allowedKeys: ["example.com/", "sidecar.istio.io/inject"] } }),
-  { timeout: 60_000, excludeTestServices: true }
+  { timeout: 300_000, excludeTestServices: true }
 )("the template of an AgentTask", (it) => {
   const template = (jobTemplate: object) => ({ jobTemplate })
   const strange = {
@@ -182,7 +182,7 @@ layer(
     global: { imagePullSecrets: [{ name: "registry" }], tls: { clientCertSecret: { name: "certificate" } } },
     persistence: { enabled: true, persistentVolumeClaim: { claimName: "shared" } }
   }, together),
-  { timeout: 60_000, excludeTestServices: true }
+  { timeout: 300_000, excludeTestServices: true }
 )("an AgentTask in the namespace of the controller", (it) => {
   const sha256 = "0".repeat(64)
   const archive = { archive: { url: "https://example.com/a.tar.gz", sha256 } }

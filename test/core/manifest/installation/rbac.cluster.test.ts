@@ -275,7 +275,7 @@ layer(installation(values), { timeout: 120_000, excludeTestServices: true })("th
         !right.endsWith("/atasks/finalizers")
       expect(used()).toEqual(granted.filter(isSeen))
       expect(events().filter(({ responseStatus }) => responseStatus?.code === 403)).toEqual([])
-    }), 180_000)
+    }))
 
   it.effect("grant nothing of what would make the rest worthless", () =>
     Effect.gen(function*() {
