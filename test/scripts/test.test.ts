@@ -7,12 +7,12 @@ it.each([
   {
     given: "the embedded one, with which they come",
     CONTEXT: "",
-    calls: ["test/cluster/up --check", "scripts/cluster", "test/cluster/up --control-plane"]
+    calls: ["test/cluster/up --check", "test/cluster/build", "scripts/cluster", "test/cluster/up --control-plane"]
   }
 ])("has the programs that tests run on this machine: $given", ({ CONTEXT, calls }) => {
   const { program, run, write } = checkout("scripts", "test/cluster/env.bash")
   for (const silent of ["scripts/packages", "scripts/bundle", "test/cluster/status", "test/cluster/down"]) write(silent, "#!/bin/sh\n")
-  for (const told of ["scripts/cluster", "test/cluster/build", "test/cluster/up"]) write(told, `#!/bin/sh\necho ${told} $* >>calls\n`)
+  for (const told of ["scripts/cluster", "test/cluster/build", "test/cluster/up"]) write(told, `#!/bin/sh\necho ${told} "$@" >>calls\n`)
   for (const name of ["kubectl", "node"]) program(name, "")
   program("vitest", "cat calls")
   const { said, status } = run("scripts/test cluster", { CONTEXT })
