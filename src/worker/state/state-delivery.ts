@@ -195,7 +195,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
         })
       )
     ).pipe(
-      Effect.catch((error) => Effect.logWarning("The lock of the state was not given back", error.message))
+      Effect.tapError((error) => Effect.logWarning("The lock of the state was not given back", error.message))
     )
 
   const forgetAsked = () => {
@@ -207,7 +207,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) {
         if (held?._tag === "Granted" || (held?._tag === "Returned" && onItsWay !== undefined)) return yield* stillLocked(held.info)
-        yield* giveBack(ask)
+        yield* Effect.catchTag(giveBack(ask), "Declined", () => Effect.void) // this stage has it no more; without an answer it may have
         held = Held.Asked({ info })
       }
       const lock = yield* Effect.tapErrorTag(ask(taskApi.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
@@ -292,7 +292,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
     refuge: Effect.sync(() => Option.map(Option.fromUndefinedOr(onItsWay), refugeOf)),
     giveBack: inTurn.withPermit(
-      Effect.suspend(() => held?._tag === "Granted" || onItsWay !== undefined ? Effect.void : giveBack(forLockAlone))
+      Effect.suspend(() => held?._tag === "Granted" || onItsWay !== undefined ? Effect.void : Effect.ignore(giveBack(forLockAlone)))
     )
   })
 })

@@ -304,6 +304,19 @@ describe("an engine that asks for a second lock", () => {
       yield* delivery.lock({ ID: "b" })
       expect(done).toEqual(["unlock", "lock"])
     }))
+
+  it.effect("does not get it while the first cannot be given back, which then is given back after the engine", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, done } = yield* withOutages()
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.unlock({ ID: "a" })
+      deaf.add("unlock")
+      expect(yield* Effect.flip(delivery.lock({ ID: "b" }))).toMatchObject({ _tag: "NoAnswer" })
+      deaf.clear()
+      yield* delivery.settle(Option.none())
+      yield* delivery.giveBack
+      expect(done).toEqual(["lock", "unlock"])
+    }))
 })
 
 describe("an engine that is gone", () => {
