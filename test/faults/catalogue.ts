@@ -286,11 +286,8 @@ export const mistakes: Readonly<Record<string, Row>> = {
   R1: {
     fault: "slots leak when a task fails before it starts",
     shownBy: {
-      "test/core/scheduling/admit.test.ts": [
-        "never exceeds a limit by what it admits",
-        "gives every task without a slot a turn, and somebody a start while there is room"
-      ],
-      "test/controller/lifecycle/controller.cluster.test.ts": ["lets no more start than the limits allow"]
+      "test/core/scheduling/admit.test.ts": ["gives every task without a slot a turn, and somebody a start while there is room"],
+      "test/controller/world/turns.test.ts": ["gives the slot back when the Job was refused, and when the task is over"]
     }
   },
   R2: {

@@ -11,8 +11,10 @@ import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import { directory, person, poolToken, serve, sha256, succeeded, withChanges, worker } from "../../server/live-server.ts"
 import {
+  claim,
   claimWithoutPod,
   createTask,
+  finish,
   found,
   getTask,
   onceThere,
@@ -153,7 +155,13 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "5 minutes" })("the con
   it.effect("loses no run when it stops between any two steps: what was not acknowledged comes again and finds its task", () =>
     Effect.gen(function*() {
       const { controller, people, url } = yield* withServer
-      const runs: Array<string> = []
+      const [over, next] = [yield* people.start("restart"), yield* people.start("restart")]
+      yield* Effect.scoped(controller.pipe(
+        Effect.andThen(untilLaunched(`${over}-plan`)),
+        Effect.andThen(claim(`${over}-plan`)),
+        Effect.andThen(finish(`${over}-plan`, { outcome: "failed", reason: "ExitCode", exitCode: 1 }))
+      ))
+      const runs: Array<string> = [next] // offered once the end of the one before is known, which the controllers from here on find
       for (let round = 0; round < 20; round++) {
         const life = yield* Scope.make()
         yield* Scope.provide(controller, life)
