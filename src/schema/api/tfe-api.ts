@@ -48,7 +48,9 @@ const RunVariable = Schema.Struct({
   key: VariableName,
   value: VariableValue.annotate({ description: "An HCL expression: a text comes in quotes." }),
   declared: Schema.optionalKey(
-    Schema.Boolean.annotate({ description: "Ours, not in the TFE API: true: the plan fails if the configuration does not declare it." })
+    Schema.Boolean.annotate({
+      description: "Ours, not in the TFE API: if true, the plan fails where the configuration does not declare the variable."
+    })
   )
 })
 
@@ -60,7 +62,7 @@ export const RunAttributes = Schema.Struct({
   "allow-empty-apply": maybe(Schema.Boolean),
   "may-ask": maybe(Schema.Boolean.annotate({
     description:
-      "Ours, not in the TFE API: with auto-apply, a first plan whose configuration has another backend waits for a person all the same."
+      "Ours, not in the TFE API: if true, a first plan whose configuration has another backend waits for a person in spite of auto-apply."
   })),
   "plan-only": maybe(Schema.Boolean),
   "save-plan": maybe(Schema.Boolean),
@@ -70,7 +72,9 @@ export const RunAttributes = Schema.Struct({
   "replace-addrs": maybe(Targets),
   variables: maybe(Schema.Array(RunVariable).check(Schema.isMaxLength(mostVariables))),
   engine: maybe(
-    Engine.annotate({ description: "Ours, not in the TFE API; absent: tofu, or terraform where the runner image has no tofu." })
+    Engine.annotate({
+      description: "Ours, not in the TFE API: the engine of the run. Absent: tofu, or terraform where the runner image has no tofu."
+    })
   )
 })
 export const CreateRun = request(withUnknown(RunAttributes).pipe(Schema.withDecodingDefaultKey(none)), {
@@ -81,7 +85,10 @@ export type CreateRun = typeof CreateRun.Type
 
 /** Stock clients send a comment, or nothing at all. */
 export const ApplyRun = Schema.Struct({
-  seal: maybe(Sha256.annotate({ description: "Ours, not in the TFE API: of the plan that is approved; another one is refused with 409." }))
+  seal: maybe(Sha256.annotate({
+    description:
+      "Ours, not in the TFE API: the planSha256 of the run's view, of the plan that is approved; 409 if the run has another plan by then."
+  }))
 })
 
 export const CreateVariable = request(

@@ -1,5 +1,5 @@
-// Our own APIs (pool, task, state, runs) as an OpenAPI document, from the same schemas that the routes decode with.
-// It is only a description: the routes are not built from it, since half of them stream bytes. The TFE shapes are not ours to describe.
+// Our own APIs (pool, task, state, runs) and what is served of TFE's as an OpenAPI document, from the schemas that the routes decode with.
+// It is only a description: the routes are not built from it, since half of them stream bytes. Of answers of TFE it has the envelope alone.
 // Used by the generator of schemas/server.openapi.json; a test asks the server for every path in it.
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
@@ -21,6 +21,16 @@ import { Problem } from "../../schema/api/problem.ts"
 import { RunList, runPath, runRoute, RunView } from "../../schema/api/run.ts"
 import { ForceUnlock, ImportStarted, SettleRescue, stateRoute, StateView } from "../../schema/api/state.ts"
 import { LockGranted, LockInfo, LogPosition, TaskDetails, taskHeader, taskPath } from "../../schema/api/task-api.ts"
+import {
+  ApplyRun,
+  CreateConfigurationVersion,
+  CreateRun,
+  CreateVariable,
+  CreateWorkspace,
+  organization,
+  tfePath,
+  UpdateWorkspace
+} from "../../schema/api/tfe-api.ts"
 import { Uid } from "../../schema/names.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
 
@@ -45,11 +55,17 @@ const refusal = {
     "A refusal, by a status from 400 on. Some say more: offset or number, where a log or a journal ends; another's lock; or kept, that a state is evidence now.",
   content: { "application/json": { schema: { $ref: "#/components/schemas/Problem" } } }
 }
-/** Returns the operation with the refusal, which is described once, as what it may answer instead. */
-const mayRefuse = (operation: { readonly responses?: object }) => ({
+const errors = {
+  description: "A refusal by the TFE API, by a status from 400 on.",
+  content: { "application/vnd.api+json": { schema: { $ref: "#/components/schemas/Errors" } } }
+}
+/** Returns the operation with a refusal, which is described once, as what it may answer instead. */
+const refusing = (response: "Refusal" | "Errors") => (operation: { readonly requestBody?: object; readonly responses?: object }) => ({
   ...operation,
-  responses: { ...operation.responses, default: { $ref: "#/components/responses/Refusal" } }
+  responses: { ...operation.responses, default: { $ref: `#/components/responses/${response}` } }
 })
+const mayRefuse = refusing("Refusal")
+const mayFail = refusing("Errors")
 const bytes = HttpApiSchema.StreamUint8Array()
 const storedState = Schema.Struct({ serial: Schema.Int, lineage: Schema.String }).annotate({
   identifier: "State",
@@ -156,6 +172,145 @@ const runs = HttpApiGroup.make("runs").add(
   HttpApiEndpoint.get("getRun", runRoute, { params: id, success: RunView })
 ).middleware(UserToken).annotateEndpoints(OpenApi.Transform, mayRefuse)
 
+const jsonApi = HttpApiSchema.asJson({ contentType: "application/vnd.api+json" })
+const resource = Schema.Struct({
+  id: Schema.String,
+  type: Schema.String,
+  attributes: Schema.Record(Schema.String, Schema.Unknown),
+  relationships: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown))
+}).annotate({ identifier: "Resource", description: "As the public documentation of the TFE API has it, or less of that." })
+const shown = jsonApi(
+  Schema.Struct({ data: resource, included: Schema.optionalKey(Schema.Array(resource)) }).annotate({ identifier: "Document" })
+)
+const made = shown.pipe(HttpApiSchema.status(201))
+const listed = jsonApi(
+  Schema.Struct({
+    data: Schema.Array(resource),
+    meta: Schema.Struct({ pagination: Schema.Record(Schema.String, Schema.NullOr(Schema.Int)) })
+  }).annotate({ identifier: "Documents" })
+)
+const Errors = Schema.Struct({
+  errors: Schema.Array(
+    Schema.Struct({
+      status: Schema.String,
+      title: Schema.String.annotate({ description: "The word of a problem, with spaces for its hyphens." }),
+      detail: Schema.String.annotate({ description: "One sentence for a person." })
+    })
+  )
+}).annotate({ identifier: "Errors" })
+const body = <S extends Schema.Top>(identifier: string, schema: S) => jsonApi(schema.annotate({ identifier }))
+const configured = body("UpdateWorkspace", UpdateWorkspace)
+
+const inOrganization = { organization: Schema.Literal(organization) }
+const page = { "page[number]": Schema.optionalKey(Schema.FiniteFromString), "page[size]": Schema.optionalKey(Schema.FiniteFromString) }
+const tfeRoute = {
+  organization: "/api/v2/organizations/:organization",
+  namedWorkspace: "/api/v2/organizations/:organization/workspaces/:name",
+  workspace: "/api/v2/workspaces/:id",
+  run: "/api/v2/runs/:id"
+} as const
+
+const tfe = HttpApiGroup.make("tfe").add(
+  HttpApiEndpoint.get("ping", tfePath.ping, { success: done }),
+  HttpApiEndpoint.get("getAccount", "/api/v2/account/details", { success: shown }),
+  HttpApiEndpoint.get("getEntitlements", `${tfeRoute.organization}/entitlement-set`, { params: inOrganization, success: shown }),
+  HttpApiEndpoint.get("getCapacity", `${tfeRoute.organization}/capacity`, { params: inOrganization, success: shown }),
+  HttpApiEndpoint.get("listProjects", `${tfeRoute.organization}/projects`, { params: inOrganization, success: listed }),
+  HttpApiEndpoint.get("listAgentPools", `${tfeRoute.organization}/agent-pools`, {
+    params: inOrganization,
+    query: { q: Schema.optionalKey(Schema.String) },
+    success: listed
+  }),
+  HttpApiEndpoint.get("getAgentPool", "/api/v2/agent-pools/:id", { params: id, success: shown }),
+  HttpApiEndpoint.get("listWorkspaces", `${tfeRoute.organization}/workspaces`, {
+    params: inOrganization,
+    query: { "search[name]": Schema.optionalKey(Schema.String), ...page },
+    success: listed
+  }),
+  HttpApiEndpoint.post("createWorkspace", `${tfeRoute.organization}/workspaces`, {
+    params: inOrganization,
+    payload: body("CreateWorkspace", CreateWorkspace),
+    success: made
+  }),
+  HttpApiEndpoint.get("getNamedWorkspace", tfeRoute.namedWorkspace, { params: { ...inOrganization, ...name }, success: shown }),
+  HttpApiEndpoint.patch("updateNamedWorkspace", tfeRoute.namedWorkspace, {
+    params: { ...inOrganization, ...name },
+    payload: configured,
+    success: shown
+  }),
+  HttpApiEndpoint.get("getWorkspace", tfeRoute.workspace, { params: id, success: shown }),
+  HttpApiEndpoint.patch("updateWorkspace", tfeRoute.workspace, { params: id, payload: configured, success: shown }),
+  HttpApiEndpoint.get("listVariables", `${tfeRoute.workspace}/vars`, { params: id, success: listed }),
+  HttpApiEndpoint.get("listAllVariables", `${tfeRoute.workspace}/all-vars`, { params: id, success: listed }),
+  HttpApiEndpoint.post("setVariable", `${tfeRoute.workspace}/vars`, {
+    params: id,
+    payload: body("CreateVariable", CreateVariable),
+    success: made
+  }),
+  HttpApiEndpoint.get("getVariable", `${tfeRoute.workspace}/vars/:variable`, {
+    params: { ...id, variable: Schema.String },
+    success: shown
+  }),
+  HttpApiEndpoint.make("DELETE")("deleteVariable", `${tfeRoute.workspace}/vars/:variable`, {
+    params: { ...id, variable: Schema.String },
+    success: done
+  }),
+  HttpApiEndpoint.post("createConfigurationVersion", `${tfeRoute.workspace}/configuration-versions`, {
+    params: id,
+    payload: body("CreateConfigurationVersion", CreateConfigurationVersion),
+    success: made
+  }),
+  HttpApiEndpoint.get("getConfigurationVersion", "/api/v2/configuration-versions/:id", { params: id, success: shown }),
+  HttpApiEndpoint.post("createRun", tfePath.runs, { payload: body("CreateRun", CreateRun), success: made }),
+  HttpApiEndpoint.get("getRun", tfeRoute.run, {
+    params: id,
+    query: { include: Schema.optionalKey(Schema.String) },
+    success: shown
+  }),
+  HttpApiEndpoint.get("listRunEvents", `${tfeRoute.run}/run-events`, { params: id, success: listed }),
+  HttpApiEndpoint.get("listRunsOfWorkspace", `${tfeRoute.workspace}/runs`, { params: id, query: page, success: listed }),
+  HttpApiEndpoint.get("listQueue", `${tfeRoute.organization}/runs/queue`, { params: inOrganization, query: page, success: listed }),
+  HttpApiEndpoint.post("discardRun", `${tfeRoute.run}/actions/discard`, { params: id, success: HttpApiSchema.Accepted }),
+  HttpApiEndpoint.post("cancelRun", `${tfeRoute.run}/actions/cancel`, { params: id, success: HttpApiSchema.Accepted }),
+  HttpApiEndpoint.post("forceCancelRun", `${tfeRoute.run}/actions/force-cancel`, { params: id, success: HttpApiSchema.Accepted }),
+  HttpApiEndpoint.get("getPlan", "/api/v2/plans/:id", { params: id, success: shown }),
+  HttpApiEndpoint.get("getApply", "/api/v2/applies/:id", { params: id, success: shown }),
+  HttpApiEndpoint.get("getCurrentState", `${tfeRoute.workspace}/current-state-version`, { params: id, success: shown }),
+  HttpApiEndpoint.get("listOutputs", `${tfeRoute.workspace}/current-state-version-outputs`, { params: id, success: listed }),
+  HttpApiEndpoint.get("getOutput", "/api/v2/state-version-outputs/:id", { params: id, success: shown }),
+  HttpApiEndpoint.get("getStateVersion", "/api/v2/state-versions/:id", { params: id, success: shown }),
+  HttpApiEndpoint.get("downloadState", "/api/v2/state-versions/:id/download", { params: id, success: storedState })
+).annotateEndpoints(OpenApi.Transform, mayFail).add(
+  HttpApiEndpoint.post("applyRun", `${tfeRoute.run}/actions/apply`, {
+    params: id,
+    payload: body("ApplyRun", ApplyRun),
+    success: HttpApiSchema.Accepted
+  }).annotate(
+    OpenApi.Transform,
+    (operation: { readonly requestBody?: object }) => mayFail({ ...operation, requestBody: { ...operation.requestBody, required: false } })
+  )
+).middleware(UserToken).annotate(
+  OpenApi.Description,
+  "What is served of the TFE v2 API. Attributes that are not in its public documentation say that they are ours."
+)
+
+const secret = { ...id, secret: Schema.String }
+const links = HttpApiGroup.make("links").add(
+  HttpApiEndpoint.put("upload", "/api/v2/uploads/:id/:secret", { params: secret, payload: bytes, success: done }),
+  HttpApiEndpoint.get("readLog", "/api/v2/logs/:id/:secret", {
+    params: secret,
+    query: {
+      offset: Schema.optionalKey(Schema.FiniteFromString),
+      limit: Schema.optionalKey(Schema.FiniteFromString),
+      wait: Schema.optionalKey(Schema.FiniteFromString)
+    },
+    success: bytes
+  })
+).annotateEndpoints(OpenApi.Transform, mayFail).annotate(
+  OpenApi.Description,
+  "Addresses that other answers name (upload-url, log-read-url). They need no token, since each ends in a secret."
+)
+
 /** Returns a part of the document in which no object is closed: each side passes over what only a newer one says. */
 const open = (part: object): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
@@ -164,12 +319,16 @@ const open = (part: object): Readonly<Record<string, unknown>> =>
 const within = (value: unknown): unknown =>
   Array.isArray(value) ? value.map(within) : typeof value === "object" && value !== null ? open(value) : value
 
-const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annotate(HttpApi.AdditionalSchemas, [Problem]).annotateMerge(
-  OpenApi.annotations({ title: "agent-job server", version: "1" })
-)
+const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs, tfe, links).annotate(HttpApi.AdditionalSchemas, [
+  Problem,
+  Errors
+])
+  .annotateMerge(
+    OpenApi.annotations({ title: "agent-job server", version: "1" })
+  )
 
 /** Returns the document, OpenAPI 3.1. */
 export const openApi = (): object => {
   const { components, ...document } = OpenApi.fromApi(api)
-  return open({ ...document, components: { ...components, responses: { Refusal: refusal } } })
+  return open({ ...document, components: { ...components, responses: { Refusal: refusal, Errors: errors } } })
 }
