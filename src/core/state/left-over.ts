@@ -3,7 +3,7 @@
 // Used by server/run/left-overs and server/run/stage-ends for every stage that did not succeed, and by worker/stage/settlement for its message; core/state/end-in-doubt and worker/stage/stage use `endedInOrder`.
 import { type Effected, type JournalEntry, type LeftOver, namedLimit } from "../../schema/api/effects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
-import { hasObject, hasTainted, type StateObjects } from "./state-objects.ts"
+import { hasObject, hasTainted, maskedObjects, type StateObjects } from "./state-objects.ts"
 
 /**
  * Reports whether the engine ended by itself and its last state is stored, so that the end of everything that it began is in the state,
@@ -96,9 +96,10 @@ export const leftOverOf = (
   { inOrder, journal, limit = namedLimit.run, onlyDestroys = false, planned = [], state }: KnownStage
 ): LeftOver => {
   const { closed, creations, full, made, open } = account(journal)
-  const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id)).map((effect) =>
-    hasObject(state, effect.address, undefined, undefined) ? { ...effect, replaces: true } : effect
-  )
+  const hasMasked = maskedObjects(state)
+  const unsaved = [...made.values()].filter(({ address, id, idKey }) =>
+    !hasObject(state, address, idKey, id) && !hasMasked(address, idKey, id)
+  ).map((effect) => hasObject(state, effect.address, undefined, undefined) ? { ...effect, replaces: true } : effect)
   const unknown = [...open.values()].filter(({ effect, failed, unanswered }) =>
     unanswered === true || (!inOrder && (!failed || !hasTainted(state, effect.address)))
   )

@@ -5,6 +5,7 @@ import { Option, Predicate, Schema } from "effect"
 import { keyOf, keysOf } from "../stage/written-address.ts"
 import { quoted } from "../text/hcl.ts"
 import { jsonExcess } from "../text/json-limits.ts"
+import { mask } from "../text/redact.ts"
 import { parsable } from "./state-limits.ts"
 
 const State = Schema.Struct({
@@ -83,6 +84,34 @@ export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent =>
   const objects = stateObjects(text)
   if (objects.size === 0) return isEncrypted(text) ? unreadable("encrypted") : { objects, unread: undefined }
   return objects.values().some(({ length }) => length >= mostAtOneAddress) ? unreadable("too-large") : { objects, unread: undefined }
+}
+
+const quotedKey = /"(?:[^"\\]|\\.)*"/gu
+/** What is known of an object whose keys are not: its resource, and its id. */
+const identity = (key: string, id: string): string => `${key.replace(quotedKey, "")} ${id}`
+const identities = (objects: StateObjects): ReadonlySet<string> =>
+  new Set(
+    objects.entries().flatMap(([key, here]) =>
+      here.flatMap((object) =>
+        Predicate.hasProperty(object, "attributes") && Predicate.hasProperty(object.attributes, "id") &&
+          typeof object.attributes.id === "string"
+          ? [identity(key, object.attributes.id)]
+          : []
+      )
+    )
+  )
+
+/**
+ * Returns a search for an object that a journal names, with an address that has a mask in place of a secret that was a key: by its resource
+ * and its id. The state is gone through once, and only if there is such an address.
+ */
+export const maskedObjects = (objects: StateObjects): (address: string, idKey: string | undefined, id: string | undefined) => boolean => {
+  let known: ReadonlySet<string> | undefined
+  return (address, idKey, id) => {
+    if (idKey !== "id" || id === undefined || !address.includes(mask)) return false
+    known ??= identities(objects)
+    return known.has(identity(keyOf(address), id))
+  }
 }
 
 /** Reports whether there is an object at the address with that id. Without an id, the address is enough. */

@@ -1,11 +1,12 @@
 // Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, however the stream is chunked.
 // Invariant: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
-// Used by worker/engine/log-shipper.ts.
+// Used by worker/engine/log-shipper.ts; worker/engine/journal.ts and core/state/state-objects.ts know the mask.
 import { joined } from "../../schema/joined.ts"
 import { plainOf } from "./escapes.ts"
 import { forms, shortestSecret } from "./secret-forms.ts"
 
-const mask = "***"
+/** What stands for a secret. */
+export const mask = "***"
 /** Longer forms are looked for in pieces of this many bytes, so that little is held back, and a part of a long secret is masked too. */
 const pieceBytes = 64
 

@@ -4,6 +4,7 @@
 import { Duration, Effect, Option, type Scope } from "effect"
 import type { UnnumberedEntry } from "../../core/stage/engine-events.ts"
 import { nextEntry } from "../../core/stage/journal.ts"
+import { mask } from "../../core/text/redact.ts"
 import { journalBatch, type JournalEntry } from "../../schema/api/effects.ts"
 import { type ServerAnswer, startSending } from "../network/sending.ts"
 import type { Log } from "./log-shipper.ts"
@@ -30,21 +31,41 @@ type Redacting = Pick<Log["Service"], "redact" | "redactKey">
 const key = /"(?:[^"\\]|\\.)*"?/gu
 
 /**
- * Takes the secrets out of an entry. Its address has to match the state, so only keys are redacted: the rest is written in the
- * configuration, which contains no secret, though a word of it may be the same.
- * An id that contains a secret identifies nothing once the secret is taken out, so it is left out.
+ * Takes the secrets out of addresses. They have to match the state, so only keys are redacted: the rest is written in the configuration,
+ * which contains no secret, though a word of it may be the same. Of two things that look alike without their secrets the later has a
+ * number, so that it does not pass for the other.
  */
-const withoutSecrets = ({ address, id, idKey, ...what }: UnnumberedEntry, { redact, redactKey }: Redacting): UnnumberedEntry => ({
-  ...what,
-  address: address.replace(key, redactKey),
-  ...(idKey !== undefined && id !== undefined && redact(id) === id && { idKey, id })
-})
+const addressing = (redactKey: Redacting["redactKey"]) => {
+  const written = new Map<string, string>()
+  const alike = new Map<string, number>()
+  return (address: string): string => {
+    const redacted = address.replace(key, redactKey)
+    const before = redacted === address ? address : written.get(address)
+    if (before !== undefined) return before
+    const nth = (alike.get(redacted) ?? 0) + 1
+    const own = nth === 1 ? redacted : redacted.replace(mask, `${mask}${nth}`)
+    alike.set(redacted, nth)
+    written.set(address, own)
+    return own
+  }
+}
+
+/** Takes the secrets out of an entry. An id that contains one identifies nothing once that is taken out, so it is left out. */
+const withoutSecrets = ({ redact, redactKey }: Redacting): (told: UnnumberedEntry) => UnnumberedEntry => {
+  const addressOf = addressing(redactKey)
+  return ({ address, id, idKey, ...what }) => ({
+    ...what,
+    address: addressOf(address),
+    ...(idKey !== undefined && id !== undefined && redact(id) === id && { idKey, id })
+  })
+}
 
 /** Makes a journal that is sent until the scope closes. */
 export const makeJournal = Effect.fnUntraced(
   function*(redacting: Redacting, send: Option.Option<SendJournal>): Effect.fn.Return<Journal, never, Scope.Scope> {
     /** All are kept once the server has them, because a server restored from a backup asks for them again. */
     const entries: Array<JournalEntry> = []
+    const redacted = withoutSecrets(redacting)
     let stored = 0
     const sending = yield* startSending({
       send: Option.map(send, (send) => Effect.suspend(() => send(entries.slice(stored, stored + journalBatch)))),
@@ -61,7 +82,7 @@ export const makeJournal = Effect.fnUntraced(
     })
     return {
       add: (told) => {
-        const entry = nextEntry(entries.length, withoutSecrets(told, redacting))
+        const entry = nextEntry(entries.length, redacted(told))
         if (Option.isNone(entry)) return
         entries.push(entry.value)
         sending.wake()

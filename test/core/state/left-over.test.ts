@@ -194,6 +194,22 @@ describe("leftOverOf", () => {
     expect(outcome(entries, stored(state), true)).toEqual({ unsaved: [], unknown })
     expect(outcome(entries, stored(state)).unknown).toEqual(expect.arrayContaining([...unknown]))
   })
+  it.each(
+    [
+      { given: "with its id", made: done("create", `module.m["***"].t.a["***2"]`, "1"), unsaved: 0 },
+      { given: "with another id", made: done("create", `module.m["***"].t.a["***2"]`, "2"), unsaved: 1 },
+      { given: "of another resource", made: done("create", `module.m["***"].t.b["***2"]`, "1"), unsaved: 1 },
+      { given: "without an id, which had a secret too", made: done("create", `module.m["***"].t.a["***2"]`), unsaved: 1 },
+      { given: "at another address without a secret", made: done("create", `module.m["x"].t.a["other"]`, "1"), unsaved: 1 }
+    ] as const
+  )("finds a thing whose keys were secrets in the state by its resource and its id: $given", ({ made, unsaved }) => {
+    const instances = [{ index_key: "say \"x\"", attributes: { id: "1" } }]
+    const state = stateObjects(
+      JSON.stringify({ version: 4, resources: [{ module: `module.m["x"]`, mode: "managed", type: "t", name: "a", instances }] })
+    )
+    expect(leftOverOf({ journal: numbered([made]), state, inOrder: true }).unsavedCount).toBe(unsaved)
+  })
+
   it("names no more than a person reads, and counts the rest", () => {
     const many = Array.from(
       { length: namedLimit.run + 20 },

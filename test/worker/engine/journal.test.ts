@@ -51,7 +51,7 @@ const server = () => {
   return { send, answers, batches, stored, numbers: () => stored.map(({ number }) => number) }
 }
 
-const masked = (text: string): string => text.replaceAll("hunter2", "***")
+const masked = (text: string): string => text.replaceAll(/hunter\d/gu, "***")
 const journalTo = (send: SendJournal) => makeJournal({ redact: masked, redactKey: masked }, Option.some(send))
 
 describe("the journal", () => {
@@ -155,6 +155,14 @@ describe("the journal", () => {
           ...made(`a.b["*** cut off`)
         }
       ])
+    }))
+
+  it.effect("tells things apart that are alike without their secrets, and knows each again", () =>
+    Effect.gen(function*() {
+      const journal = yield* journalTo(server().send)
+      for (const key of ["hunter1", "hunter2/x", "hunter3", "hunter1", "hunter3", "***"]) journal.add(made(`a.b["${key}"]`))
+      const [first, second] = [`a.b["***"]`, `a.b["***2"]`]
+      expect(journal.entries().map(({ address }) => address)).toEqual([first, `a.b["***/x"]`, second, first, second, first])
     }))
 
   it.effect("names a thing as the state does, whatever words a secret is of, or has inside; the log shows none of these", () =>
