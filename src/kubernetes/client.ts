@@ -5,6 +5,7 @@ import { Clock, Context, Duration, Effect, Layer, Option, Random, Schedule, Stre
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { refusalText, wholeUpTo } from "../http/body.ts"
 import { certificateRemedy, failureInWords } from "../http/failure-words.ts"
+import { logged } from "../http/request-log.ts"
 import { findSlow, objectOf, pageOf, refusal, warningsOf, watchEventOf } from "./answer.ts"
 import { monotonicMillis } from "./clock.ts"
 import { connections } from "./connections.ts"
@@ -248,6 +249,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       Effect.mapError(({ message }) => new Unauthorized({ ...call, code: 401, reason: "Unauthorized", detail: message })),
       Effect.flatMap((headers) =>
         http.execute(request.pipe(Request.prependUrl(`${credentials.server}/`), Request.setHeaders(headers))).pipe(
+          logged("the API server was asked", () => ({ verb: call.verb, path: `/${request.url}` })),
           Effect.mapError(unreachable(call))
         )
       ),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Logger, Schema, Stream } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, Logger, References, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { createServer, type ServerResponse } from "node:http"
 import { createServer as createSecure } from "node:https"
@@ -68,6 +68,25 @@ it.live("has sixty-four connections at most, on which other calls wait for their
     yield* Effect.replicateEffect(kubernetes.get(jobs, at), 80, { concurrency: "unbounded", discard: true })
     expect(server.connections.size).toBeLessThanOrEqual(64)
   }).pipe(Effect.scoped))
+
+it.live("tells each request at level Debug, without its query, headers and body, and that it has no answer", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = yield* setup
+    const said: Array<unknown> = []
+    server.script.push(status(401, "Unauthorized"), { body: { metadata: { resourceVersion: "7" }, items: [] } }, "reset")
+    yield* kubernetes.list(jobs, { labelSelector: "s3cret=s3cret" }).pipe(
+      Effect.andThen(kubernetes.create(configMaps, { metadata: at, data: { key: "s3cret" } })),
+      Effect.ignore,
+      Effect.provideService(References.MinimumLogLevel, "Debug"),
+      Effect.provide(Logger.layer([Logger.make(({ message }) => said.push(message))]))
+    )
+    const line = (asked: object) => ["the API server was asked", { ...asked, millis: expect.any(Number) }]
+    expect(said).toEqual([
+      line({ verb: "list", path: "/apis/batch/v1/jobs", status: 401 }),
+      line({ verb: "list", path: "/apis/batch/v1/jobs", status: 200 }),
+      line({ verb: "create", path: "/api/v1/namespaces/team/configmaps", status: "none" })
+    ])
+  }))
 
 describe("the paths and bodies of requests", () => {
   it.live("are those of the Kubernetes API", () =>

@@ -31,7 +31,7 @@ describe("a sensitive variable", () =>
   it.live("is in the database's table of variables and in what the stage's worker is given, and no token is anywhere", () =>
     Effect.gen(function*() {
       const made = yield* directory
-      const { child, url } = yield* started(made)
+      const { child, url } = yield* started(made, undefined, "Debug")
       let printed = ""
       child.stdout?.on("data", (text) => (printed += String(text)))
       const me = person(url)
@@ -72,6 +72,7 @@ describe("a sensitive variable", () =>
       expect(told.filter((text) => sings(text, [...songs, plan.taskToken, apply.taskToken, poolToken, userToken]).length > 0)).toEqual([])
 
       expect(yield* Effect.promise(() => ended(child, "SIGTERM"))).toBe(0)
+      expect(printed).toContain("a request was answered")
       expect(sings(printed, [...songs, plan.taskToken, apply.taskToken, poolToken, userToken])).toEqual([])
       const data = join(made, "data")
       const database = new DatabaseSync(join(data, "agent-job.sqlite"), { readOnly: true })

@@ -11,17 +11,24 @@ const program = fileURLToPath(new URL("./serve.ts", import.meta.url))
  * Starts a server on a directory, with files of at most `fileKilobytes` if given, and then without the cache of compiled modules, which has
  * larger ones; kills it when the scope closes, if it still runs.
  */
-export const started = (made: string, fileKilobytes?: number) =>
+export const started = (made: string, fileKilobytes?: number, level: "Info" | "Debug" = "Info") =>
   Effect.gen(function*() {
     const limit = fileKilobytes === undefined ? "" : `unset NODE_COMPILE_CACHE; ulimit -f ${fileKilobytes}; `
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn("bash", ["-c", `${limit}exec "$0" "$@"`, process.execPath, program, made], { stdio: ["ignore", "pipe", "inherit"] })
+        spawn("bash", ["-c", `${limit}exec "$0" "$@"`, process.execPath, program, made, level], { stdio: ["ignore", "pipe", "inherit"] })
       ),
       (running) => Effect.promise(() => ended(running, "SIGKILL"))
     )
-    const [line] = yield* Effect.promise(() => once(child.stdout, "data"))
-    return { child, url: `http://127.0.0.1:${/(\d+)\s*$/u.exec(String(line))?.[1]}` }
+    const port = yield* Effect.callback<string>((resume) => {
+      let printed = ""
+      child.stdout.on("data", (text) => {
+        printed += String(text)
+        const [, port] = /^http:.*:(\d+)$/mu.exec(printed) ?? []
+        if (port !== undefined) resume(Effect.succeed(port))
+      })
+    })
+    return { child, url: `http://127.0.0.1:${port}` }
   })
 
 /** Sends the signal, unless the process has ended; returns the exit code, or null if a signal ended it. */

@@ -61,7 +61,10 @@ const take = Effect.fnUntraced(function*(intake: Intake, accept: ReturnType<type
   const free = yield* room(intake)
   if (free <= 0) return yield* Effect.sleep("1 second")
   const pool = yield* Pool
-  const asked = pool.acquire(intake.identity, waitSeconds, Math.min(free, 100))
+  const asked = Effect.tap(
+    pool.acquire(intake.identity, waitSeconds, Math.min(free, 100)),
+    (offers) => Effect.logDebug("the pool was asked for work", { free, offered: offers.map(({ id }) => id) })
+  )
   const offers = yield* Effect.raceFirst(asked, Effect.as(untilDrainedIs(intake, true), []))
   yield* asAnswered(accept(offers))
 })
@@ -77,6 +80,7 @@ const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after,
   const pool = yield* Pool
   const resting = yield* restingOf(intake)
   const { ids, next } = yield* pool.cancellations(after, failed.length === 0 ? waitSeconds : retrySeconds, resting)
+  yield* Effect.logDebug("the pool was asked for cancellations", { ids, resting: resting?.because })
   if (resting !== undefined) yield* answered
   const fails = (id: string) =>
     Effect.as(cancel(intake.namespace, id), false).pipe(

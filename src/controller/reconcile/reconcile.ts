@@ -142,6 +142,12 @@ const make = Effect.fnUntraced(function*(world: World) {
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
     const { atOnce, onceWritten } = countsOf(observed, decision, pass.now)
     yield* atOnce
+    yield* Effect.logDebug("decided", {
+      task: observed.task.metadata.name,
+      situation: decision.situation,
+      actions: decision.actions.map(({ _tag }) => _tag),
+      againInMillis: Option.getOrElse(decision.requeueAfterMillis, () => "none") // then only an event makes it look again
+    })
     const made = yield* executor.all(observed.task, decision.actions, pass).pipe(
       Effect.tapError(({ _tag }) =>
         _tag === "Unreachable" || _tag === "Unsure" || !makesJob(decision)

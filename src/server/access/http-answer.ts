@@ -3,6 +3,7 @@
 // Used by all routes.
 import { Cause, Effect, Schema, type Scope, Stream } from "effect"
 import { HttpRouter, type HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { logged } from "../../http/request-log.ts"
 import { taskHeader } from "../../schema/api/task-api.ts"
 import { Refused, type StoreFailure } from "../refused.ts"
 import type { Blobs, Stored } from "../store/blobs.ts"
@@ -94,7 +95,10 @@ export const routesWith = (form: typeof problem) => (method: Method, path: HttpR
       const refuse = (refused: Refused) => Effect.as(logBeneath(refused, { requestId }), form(refused))
       const answer = yield* handler(request, params, requestId).pipe(
         Effect.catch((failure) => refuse(refusedOf(failure))),
-        Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.map(mistake(cause, requestId), form))
+        Effect.catchCause((cause) =>
+          Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.map(mistake(cause, requestId), form)
+        ),
+        logged("a request was answered", () => ({ method: request.method, route: path, requestId })) // not its address, which may have a secret
       )
       return HttpServerResponse.setHeader(answer, "x-request-id", requestId)
     }))

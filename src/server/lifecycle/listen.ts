@@ -9,6 +9,7 @@ import { createServer, type Server } from "node:http"
 import { createServer as createSecureServer } from "node:https"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { logged } from "../../http/request-log.ts"
 import { withoutUpgrades } from "../../http/without-upgrades.ts"
 import { statesPath } from "../../schema/api/state.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
@@ -150,8 +151,14 @@ const formOf = (url: string) => url.startsWith("/api/v2/") ? jsonApiErrors : pro
 const toNobody = HttpServerResponse.empty()
 
 /** The answer to an address that there is not, or not for that method. */
-const nowhere = (url: string) =>
-  Effect.map(newId("req"), (requestId) => HttpServerResponse.setHeader(formOf(url)(notFound()), "x-request-id", requestId))
+const nowhere = ({ method, url }: HttpServerRequest.HttpServerRequest) =>
+  Effect.flatMap(
+    newId("req"),
+    (requestId) =>
+      Effect.succeed(HttpServerResponse.setHeader(formOf(url)(notFound()), "x-request-id", requestId)).pipe(
+        logged("a request was answered", () => ({ method, route: "none", requestId }))
+      )
+  )
 
 /**
  * Wraps every route. An address that is none, such as one with a broken percent sign or a port that there is not, gets the same answer as
@@ -172,9 +179,9 @@ export const guarded = HttpRouter.middleware(
           })
         )
       }
-      return URL.canParse(url, "http://localhost") ? yield* handler : yield* nowhere(url)
+      return URL.canParse(url, "http://localhost") ? yield* handler : yield* nowhere(request)
     }).pipe(
-      Effect.catchIf(isNoRoute, () => Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) => nowhere(url))),
+      Effect.catchIf(isNoRoute, () => Effect.flatMap(HttpServerRequest.HttpServerRequest, nowhere)),
       // Node would keep the connection of an answer that ends while it stops, and the stop would wait for it.
       Effect.flatMap((answer) => Effect.map(stopped, (last) => HttpServerResponse.setHeaders(answer, last ? lastGuards : guards)))
     )),

@@ -136,6 +136,8 @@ export class Engine extends Context.Service<Engine, {
         if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
         if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${start.called} ${command.subcommand}\u001b[0m`)
         const { captured, end, killed, log: printed } = yield* perform(start, command, extra, listener)
+        const asTold = { command: `${start.called} ${command.subcommand}`, end: end._tag, ...("code" in end && { exitCode: end.code }) }
+        yield* Effect.logDebug("a command of the engine ended", asTold) // without its arguments, which may have secrets
         const failure = commandFailure(start.called, command, end, printed)
         if (Option.isNone(failure)) return captured
         const cause = yield* stop.now

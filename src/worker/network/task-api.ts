@@ -9,6 +9,7 @@ import { notOwn } from "../../core/network/server-refusal.ts"
 import { bytesUpTo, letGo, refusalText, wholeUpTo } from "../../http/body.ts"
 import { toServer } from "../../http/connections.ts"
 import { failureInWords } from "../../http/failure-words.ts"
+import { logged } from "../../http/request-log.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
 import { isOneOf } from "../../schema/api/problem.ts"
 import {
@@ -129,6 +130,9 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     token.pipe(
       Effect.flatMap((secret) =>
         http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))
+          .pipe(
+            logged("the pool's server was asked", () => ({ method: request.method, path: request.url }))
+          )
       ),
       Effect.mapError((error) => error._tag === "NoAnswer" ? error : noAnswer(failureInWords(error))),
       Effect.flatMap((response) =>

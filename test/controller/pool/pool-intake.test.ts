@@ -1,6 +1,6 @@
 // Work from the pool when something fails on the way: what is held up, and what goes on.
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Metric, Option, SubscriptionRef } from "effect"
+import { Effect, Fiber, Layer, Logger, Metric, Option, References, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Pool, PoolRefused, PoolUnreachable } from "../../../src/controller/pool/pool.ts"
 import { make } from "../../../src/controller/world/world.ts"
@@ -9,6 +9,7 @@ import { agentTasks } from "../../../src/kubernetes/kinds.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
 import { plainSeed, policy, worldOf } from "../../core/worlds.ts"
+import { loggerTo } from "../../logger.ts"
 import { instantCluster } from "../instant-cluster.ts"
 import { assignment, taking } from "./taking.ts"
 
@@ -44,6 +45,32 @@ it.effect("carries out the cancellations after one that fails, and that one as s
       { after: 3, waitSeconds: 20 }
     ])
     yield* Fiber.interrupt(running)
+  }))
+
+it.effect("says at level Debug what the pool offered, by its id, and why no work was asked for", () =>
+  Effect.gen(function*() {
+    const said: Array<unknown> = []
+    const drained = yield* SubscriptionRef.make(false)
+    const pool = Layer.mock(Pool, {
+      acquire: (_, waitSeconds) => Effect.delay(Effect.succeed(said.length === 0 ? [assignment] : []), waitSeconds * 1000),
+      acknowledge: () => Effect.void,
+      cancellations: () => Effect.delay(Effect.succeed({ ids: [], next: 0 }), "50 seconds")
+    })
+    const running = yield* taking(pool, instantCluster().kubernetes, { drained }).pipe(
+      Effect.provideService(References.MinimumLogLevel, "Debug"),
+      Effect.provide(Logger.layer([loggerTo(({ message }) => said.push(message))]))
+    )
+    yield* TestClock.adjust("45 seconds")
+    yield* SubscriptionRef.set(drained, true)
+    yield* TestClock.adjust("1 minute")
+    yield* Fiber.interrupt(running)
+    const [work, cancellations] = ["the pool was asked for work", "the pool was asked for cancellations"]
+    expect(said).toEqual([
+      [work, { free: expect.any(Number), offered: [assignment.id] }],
+      [work, { free: expect.any(Number), offered: [] }],
+      [cancellations, { ids: [], resting: undefined }],
+      [cancellations, { ids: [], resting: "drained" }]
+    ])
   }))
 
 it.effect("has the tasks told anew to a pool that was away, which may be an earlier copy, and only then", () =>

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Logger } from "effect"
+import { Context, Effect, Logger, References } from "effect"
 import { SqlClient } from "effect/sql"
 import { inspect } from "node:util"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
-import { agent, directory, person, serveOpenly } from "../live-server.ts"
+import { agent, archiveOf, ask, directory, person, serveOpenly } from "../live-server.ts"
 
 describe("a mistake of the server, as a stored row that does not decode,", () =>
   it.live("is told by the request's id alone: nothing of the row is in the answer or in the log", () =>
@@ -21,3 +21,29 @@ describe("a mistake of the server, as a stored row that does not decode,", () =>
       expect(told + text).not.toContain("s3cret")
       expect(told).toEqual([expect.stringContaining("a stored row does not decode")])
     })))
+
+describe("an answered request", () =>
+  it.live.each([{ level: "Debug", isTold: true }, { level: "Info", isTold: false }] as const)(
+    "is told at level Debug alone, by its route and never by its address, which may be a secret: $level",
+    ({ isTold, level }) =>
+      Effect.gen(function*() {
+        const said: Array<unknown> = []
+        const logger = Logger.layer([Logger.make(({ message }) => void said.push(message))])
+        const { url } = yield* Effect.flatMap(directory, serveOpenly).pipe(
+          Effect.provideService(References.MinimumLogLevel, level),
+          Effect.provide(logger)
+        )
+        const me = person(url)
+        const { answer, uploadUrl } = yield* me.upload(yield* me.workspace("demo"), archiveOf({ "main.tf": "" }))
+        const secret = uploadUrl.slice(uploadUrl.lastIndexOf("/") + 1)
+        const astray = yield* ask(`${url}/prefix${new URL(uploadUrl).pathname}?page=s3cret`, undefined)
+        expect([secret.length, answer.status, astray.status]).toEqual([64, 204, 404])
+        const line = (answered: typeof answer, method: string, route: string) => [
+          "a request was answered",
+          { method, route, requestId: answered.headers.get("x-request-id"), status: answered.status, millis: expect.any(Number) }
+        ]
+        const [stored, lost] = [line(answer, "PUT", "/api/v2/uploads/:id/:secret"), line(astray, "GET", "none")]
+        expect(said).toEqual(isTold ? expect.arrayContaining([stored, lost]) : [])
+        expect(JSON.stringify(said)).not.toMatch(new RegExp(`${secret}|s3cret|authorization`, "u"))
+      })
+  ))

@@ -1,6 +1,6 @@
 // Which engine a stage gets, and how a stop reports a command that does not end when it is asked to: never as one whose state is safe.
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, Option, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { spawnSync } from "node:child_process"
 import { symlinkSync, writeFileSync } from "node:fs"
@@ -14,6 +14,7 @@ import { fileCall } from "../../../src/worker/engine/fifo.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import type { StageFailed } from "../../../src/worker/stage-failed.ts"
 import type { StageStopped } from "../../../src/worker/task/stage-stopped.ts"
+import { loggerTo } from "../../logger.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { neverStops } from "../never-stops.ts"
 
@@ -141,7 +142,7 @@ describe("a command of the engine", () => {
       end: ["one\ntwo\nunfinishedError: why"]
     }
   ])(
-    "is started with its arguments, and what it tells in its $tells is heard line by line, with the end of a log",
+    "is started with its arguments, which no debug log has, and what it tells in its $tells is heard line by line, with the end of a log",
     ({ end, events, output, tells }) =>
       Effect.gen(function*() {
         const [started, heard, ends]: [Array<ReadonlyArray<string>>, Array<string>, Array<string>] = [[], [], []]
@@ -159,10 +160,14 @@ describe("a command of the engine", () => {
         })
         const command = { ...apply, args: ["apply", "plan.tfplan"], tells }
         const listener = { line: (line: string) => void heard.push(line), end: (log: string) => void ends.push(log) }
+        const debugged: Array<unknown> = []
         yield* Effect.flatMap(Engine, ({ run }) => run({ engine: "tofu", directory: "/", env: {} }, command, undefined, listener)).pipe(
-          Effect.provide(engineBy(execLoop))
+          Effect.provide(engineBy(execLoop)),
+          Effect.provideService(References.MinimumLogLevel, "Debug"),
+          Effect.provide(Logger.layer([loggerTo(({ message }) => void debugged.push(message))]))
         )
         expect([started, heard, ends]).toEqual([[["tofu", "apply", "plan.tfplan"]], ["one", "two"], end])
+        expect(debugged).toEqual([["a command of the engine ended", { command: "tofu apply", end: "Exited", exitCode: 0 }]])
       })
   )
 })

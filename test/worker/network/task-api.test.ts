@@ -1,6 +1,6 @@
 // The worker's client of the task API: who gets the token, which requests are repeated, and what an answer means.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, Logger, Option } from "effect"
+import { Context, Effect, Fiber, Layer, Logger, Option, References } from "effect"
 import { TestClock } from "effect/testing"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { setImmediate } from "node:timers/promises"
 import { failureInWords } from "../../../src/http/failure-words.ts"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { makeJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { NoAnswer, refusalOf, type TaskApiError } from "../../../src/worker/network/task-api-error.ts"
@@ -122,6 +123,24 @@ describe.concurrent("the task API", () => {
       yield* taskApi.tellResult(result)
       expect(api.requests.filter((request) => !/ 20[04]$/u.test(request))).toEqual([])
       expect(api.owner).toBe(taskUid)
+    })))
+
+  it.live("tells each request at level Debug, without its query, its token and what is given", () =>
+    withTaskApi(Effect.fnUntraced(function*({ appendLog, details }, { api }) {
+      const said: Array<unknown> = []
+      api.variables = [{ name: "region", value: "s3cret", sensitive: true }]
+      api.fault("GET /assignment", "lose answer")
+      yield* Effect.andThen(details, appendLog(0, Buffer.from("s3cret"))).pipe(
+        Effect.provideService(References.MinimumLogLevel, "Debug"),
+        Effect.provide(Logger.layer([Logger.make(({ message }) => said.push(message))]))
+      )
+      const line = (asked: object) => ["the pool's server was asked", { ...asked, millis: expect.any(Number) }]
+      expect(said).toEqual([
+        line({ method: "GET", path: taskPath.assignment, status: "none" }),
+        [expect.stringContaining("gave no usable answer")],
+        line({ method: "GET", path: taskPath.assignment, status: 200 }),
+        line({ method: "POST", path: taskPath.log, status: 200 })
+      ])
     })))
 
   it.live("fails as refused, and says why, when another agent has the stage", () =>

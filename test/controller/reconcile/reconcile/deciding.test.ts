@@ -1,6 +1,6 @@
 // What a pass does when it decides: which slot it takes and keeps, and what it asks the API server once more before it acts.
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Option } from "effect"
+import { Duration, Effect, Option, References } from "effect"
 import { TestClock } from "effect/testing"
 import { Executor } from "../../../../src/controller/reconcile/execute.ts"
 import { WriteRefused } from "../../../../src/controller/reconcile/refusals.ts"
@@ -15,9 +15,22 @@ import type { AgentTaskStatus } from "../../../../src/schema/task/agent-task.ts"
 import { before, noon, plainSeed, policy, worldOf } from "../../../core/worlds.ts"
 import { instantCluster } from "../../instant-cluster.ts"
 import { plantJob, plantPod, plantSource } from "../planted.ts"
-import { carriesOut, conflict, holding, plantTask, reconcilerOf, writes } from "./passes.ts"
+import { carriesOut, conflict, holding, logged, plantTask, reconcilerOf, writes } from "./passes.ts"
 
 describe("a pass that decides", () => {
+  const decided = { task: "task", situation: "its turn", actions: ["CreateJob"], againInMillis: 3000 }
+
+  it.effect.each([{ level: "Debug", says: [["decided", decided]] }, { level: "Info", says: [] }] as const)(
+    "says what it decided at level Debug alone: $level",
+    ({ level, says }) =>
+      Effect.gen(function*() {
+        const reconcile = yield* reconcilerOf({ world: holding(worldOf(plainSeed).task), executor: carriesOut() })
+        const { logger, said } = logged()
+        yield* reconcile("tasks/task").pipe(Effect.provideService(References.MinimumLogLevel, level), Effect.provide(logger))
+        expect(said).toEqual(says)
+      }).pipe(Effect.scoped)
+  )
+
   it.effect("keeps the slot while nobody has answered whether its Job was made", () =>
     Effect.gen(function*() {
       const { task } = worldOf(plainSeed)
