@@ -55,8 +55,17 @@ const nobody: Listener = { line: () => {}, end: () => {} }
 const captureBytes = 32 * 1024 * 1024
 /** The most of the runner's environment that is read: Linux starts no program with more, unless its stack may be larger than usual. */
 const environMebibytes = 2
+/** How long before each signal what the engine says is heard. */
+const hearMillis = 1000
 /** The longest line, in bytes, that may tell an effect; longer ones are skipped. */
 const longestLine = 64 * 1024
+
+/**
+ * Sleeps, the end of it by itself. Where this process stands still meanwhile, what the engine said before is heard by then, such as that it
+ * has ended, and the engine has that moment.
+ */
+const sleepAndHear = (millis: number): Effect.Effect<void> =>
+  Effect.andThen(Effect.sleep(millis - Math.min(millis, hearMillis)), Effect.sleep(Math.min(millis, hearMillis)))
 
 export class Engine extends Context.Service<Engine, {
   /**
@@ -87,12 +96,12 @@ export class Engine extends Context.Service<Engine, {
         yield* stop.asked
         let past = 0
         for (const { afterMillis, name } of stop.plan.signals) {
-          yield* Effect.sleep(afterMillis - past)
+          yield* sleepAndHear(afterMillis - past)
           past = afterMillis
           yield* Ref.set(forced, name !== "INT")
           yield* running.signal(name)
         }
-        yield* Effect.sleep(stop.plan.giveUpAfterMillis - past)
+        yield* sleepAndHear(stop.plan.giveUpAfterMillis - past)
       })
 
       const started = ({ argv, directory, env }: Started, command: StageCommand, extra: CommandEnv) =>

@@ -19,7 +19,10 @@ export interface Patience<E> {
   readonly growth?: number
   /** The longest pause between two attempts. */
   readonly spaced: Duration.Input
-  /** For how long after its first failure, however long the attempt before that took, as an upload that broke off near its end. */
+  /**
+   * For how long after its first failure attempts begin, however long each takes: an upload may break off near its end, and this process
+   * may stand still during one.
+   */
   readonly limit: Duration.Input
 }
 
@@ -27,11 +30,21 @@ export const askAgain = <A, E, R>(
   ask: Effect.Effect<A, E, R>,
   { first, growth = 2, limit, spaced, while: mayHelp }: Patience<E>
 ): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Effect.cached(stopwatch), (sinceFailure) =>
-    Effect.retry(ask, {
-      while: mayHelp,
-      schedule: Schedule.min([Schedule.exponential(first, growth), Schedule.spaced(spaced)]).pipe(
-        Schedule.jittered,
-        Schedule.while(() => Effect.map(Effect.flatten(sinceFailure), (time) => Duration.isLessThan(time, Duration.fromInputUnsafe(limit))))
-      )
-    }))
+  Effect.suspend(() => {
+    let sinceFailure: Effect.Effect<Duration.Duration> | undefined
+    /** How long after the first failure the last attempt began. */
+    let begun = Duration.zero
+    const noteFailure = Effect.suspend(() =>
+      sinceFailure === undefined ? Effect.map(stopwatch, (time) => void (sinceFailure = time)) : Effect.void
+    )
+    const attempt = Effect.suspend(() =>
+      sinceFailure === undefined ? ask : Effect.flatMap(sinceFailure, (time) => {
+        begun = time
+        return ask
+      })
+    )
+    return Effect.retry(Effect.tapError(attempt, () => noteFailure), {
+      while: (error) => mayHelp(error) && Duration.isLessThan(begun, Duration.fromInputUnsafe(limit)),
+      schedule: Schedule.min([Schedule.exponential(first, growth), Schedule.spaced(spaced)]).pipe(Schedule.jittered)
+    })
+  })

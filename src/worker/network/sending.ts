@@ -34,7 +34,8 @@ export interface Sending {
 
 const toNobody: Sending = { isRefused: () => true, wake: () => {}, flush: () => Effect.succeed(true) }
 
-const slowest = 5000
+/** The pauses after a failure, in milliseconds: the first, which is every one in a hurry, and the longest. */
+const [soonest, slowest] = [200, 5000]
 
 /** Sends until the scope closes; without a server, nothing need be kept. */
 export const startSending = Effect.fnUntraced(function*(
@@ -70,7 +71,10 @@ export const startSending = Effect.fnUntraced(function*(
     }
     yield* failures === 0
       ? Effect.timeoutOption(hurried.await, pause())
-      : Effect.sleep(Math.min(200 * 2 ** (failures - 1), slowest))
+      : Effect.raceFirst(
+        Effect.sleep(Math.min(soonest * 2 ** (failures - 1), slowest)),
+        Effect.andThen(hurried.await, Effect.sleep(soonest))
+      )
   })
   yield* Effect.forkScoped(Effect.forever(loop))
 

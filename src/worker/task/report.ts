@@ -26,6 +26,8 @@ const writeLastWords = Effect.fnUntraced(function*(words: string) {
 
 /** How long sending the end of the log, and then telling the pool, may take: less when the Pod has to go. */
 const waits = { inPeace: { log: "15 seconds", pool: "20 seconds" }, inHaste: { log: "2 seconds", pool: "3 seconds" } } as const
+/** How much longer the log may take then, as long as the Pod has time: a node that goes down may give it less than its own. */
+const rest = "8 seconds"
 
 const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResult, reported: boolean) {
   const kubernetes = yield* Kubernetes
@@ -89,7 +91,7 @@ export interface Paths {
  * token of the stage ends when the pool learns of the result, and the controller tells the pool as soon as the status is written.
  */
 export const report = Effect.fn("Report.result")(function*(claim: Claim, result: StageResult, { flushLog, tellPool }: Paths) {
-  const { isLeaving } = yield* Stop
+  const { isLeaving, tooLate } = yield* Stop
   const hasty = yield* isLeaving // otherwise the Pod stays, so there is time
   const wait = waits[hasty ? "inHaste" : "inPeace"]
   const pool = Option.match(tellPool, {
@@ -99,6 +101,7 @@ export const report = Effect.fn("Report.result")(function*(claim: Claim, result:
   const status = (reported: boolean) => onItsOwn("the AgentTask", writeStatus(claim, result, reported))
   yield* onItsOwn("the kubelet", writeLastWords(lastWords(result)))
   yield* flushLog(wait.log)
+  if (hasty) yield* Effect.raceFirst(flushLog(rest), tooLate)
   // In haste the status does not wait for the pool; the controller then tells the pool once more, which does no harm.
   yield* hasty ? Effect.all([status(false), pool], { concurrency: 2 }) : Effect.flatMap(pool, status)
 })

@@ -241,7 +241,7 @@ describe("the log", () => {
   it.effect("is flushed when the server has it, and no later than asked", () =>
     Effect.gen(function*() {
       const { answers, ship, text } = server()
-      answers.push(...Array.from({ length: 8 }, () => "no answer" as const))
+      answers.push(...Array.from({ length: 12 }, () => "no answer" as const))
       const { log } = yield* logTo(Option.some(ship))
       yield* using(log, ({ line }) => line("one"))
       const soon = yield* Effect.forkChild(using(log, ({ flush }) => flush("2 seconds")))
@@ -252,5 +252,18 @@ describe("the log", () => {
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(later)
       expect(text()).toBe("one\n")
+    }))
+
+  it.effect("is sent soon when it is flushed, however long the server gave no answer before", () =>
+    Effect.gen(function*() {
+      const { answers, ship, text } = server()
+      answers.push(...Array.from({ length: 9 }, () => "no answer" as const))
+      const { log } = yield* logTo(Option.some(ship))
+      yield* using(log, ({ line }) => line("one"))
+      yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => answers.length === 1, times: 60 })
+      const flushing = yield* Effect.forkChild(using(log, ({ flush }) => flush("2 seconds")))
+      yield* TestClock.adjust("500 millis")
+      expect(text()).toBe("one\n")
+      yield* Fiber.join(flushing)
     }))
 })

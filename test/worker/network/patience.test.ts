@@ -1,6 +1,6 @@
 // How long the worker repeats a request that gets no answer, whatever the wall clock does.
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Effect, Fiber } from "effect"
+import { Clock, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { askAgain } from "../../../src/worker/network/patience.ts"
 
@@ -41,6 +41,28 @@ describe("who does not answer", () => {
       expect(fiber.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust("10 seconds")
       yield* Fiber.join(fiber)
+    }))
+
+  it.effect("is asked once more when the time went by during an attempt, as where this process stood still", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const ask = Effect.suspend(() => Effect.delay(Effect.fail("no answer"), ++asked === 2 ? "1 hour" : "0 seconds"))
+      const fiber = yield* Effect.forkChild(
+        Effect.exit(askAgain(ask, { while: () => true, first: "200 millis", spaced: "5 seconds", limit: "1 minute" }))
+      )
+      yield* TestClock.adjust("1 second")
+      expect(asked).toBe(2)
+      yield* TestClock.adjust("2 hours")
+      yield* Fiber.join(fiber)
+      expect(asked).toBe(3)
+    }))
+
+  it.effect("is asked once where there is no time", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const ask = Effect.suspend(() => Effect.fail(++asked))
+      yield* Effect.exit(askAgain(ask, { while: () => true, first: "200 millis", spaced: "5 seconds", limit: Duration.seconds(-1) }))
+      expect(asked).toBe(1)
     }))
 
   it.effect("is asked once when another time would not help", () =>

@@ -15,6 +15,8 @@ trap 'exit 1' INT
 echo waiting
 while :; do sleep 0.1; done
 `
+/** An engine that is busy until it is interrupted, and ends in order a second later. */
+const orderly = busy.replace("trap 'exit 1' INT", "trap 'echo interrupted; sleep 1; exit 1' INT; trap 'echo terminated; exit 1' TERM")
 /** An engine that has nothing to do. */
 const idle = `#!/bin/sh
 [ "$1" = version ] && echo '{"terraform_version": "9.9.9"}'
@@ -28,13 +30,16 @@ interface End {
   readonly status: Record<string, unknown>
 }
 
-/** Runs the worker's process to its end; `onOutput` may send it signals. */
+type OnOutput = (output: string, kill: (signal: NodeJS.Signals) => void) => void
+
+/** Runs the worker's process to its end; `onOutput` may send it signals. It has the Pod's own time to end, unless that is given. */
 const processOf = Effect.fnUntraced(
-  function*(engine: string, status: object, onOutput: (output: string, kill: (signal: NodeJS.Signals) => void) => void = () => {}) {
+  function*(engine: string, status: object, onOutput: OnOutput = () => {}, graceSeconds?: number) {
     const here = yield* pod({ tofu: engine })
     const env = podEnvironment(here.dataDirectory, here.privateDirectory, {
       AGENT_JOB_TERMINATION_LOG: join(here.privateDirectory, "termination-log"),
-      AGENT_JOB_READY_PORT: "0"
+      AGENT_JOB_READY_PORT: "0",
+      ...(graceSeconds !== undefined && { AGENT_JOB_GRACE_SECONDS: String(graceSeconds) })
     })
     return yield* Effect.callback<End>((resume) => {
       const child = spawn(process.execPath, [
@@ -79,5 +84,20 @@ describe("the worker's process", () => {
         seen.includes("waiting\n") && (kill("SIGTERM"), kill("SIGTERM")))
       expect(status, output).toMatchObject({ phase: "Failed", reason: "Evicted", result: { exitCode: 1 } })
       expect(code).toBe(1)
+    }))
+
+  it.live("that stands still until a harder signal is due hears first that its engine has ended in order", () =>
+    Effect.gen(function*() {
+      let stood = false
+      const { output, status } = yield* processOf(orderly, { phase: "Starting" }, (seen, kill) => {
+        if (seen.includes("waiting\n")) kill("SIGTERM")
+        if (!seen.includes("interrupted\n") || stood) return
+        stood = true
+        kill("SIGSTOP")
+        setTimeout(kill, 5000, "SIGCONT") // of the eight seconds, SIGTERM is due after four
+      }, 8)
+      expect(output).not.toContain("terminated")
+      expect(status, output).toMatchObject({ phase: "Failed", reason: "Evicted", result: { exitCode: 1 } })
+      expect(stood).toBe(true)
     }))
 })

@@ -35,6 +35,7 @@ interface World {
       readonly terminationLog?: string
       readonly stopped?: StopCause
       readonly flushLog?: Effect.Effect<void>
+      readonly tooLate?: Effect.Effect<void>
     }
   ) => Effect.Effect<void>
 }
@@ -44,13 +45,16 @@ const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.E
     const directory = yield* temporaryFolder("report")
     const kubernetes = fakeKubernetes(spec, status)
     const file = join(directory, "termination-log")
-    const send: World["send"] = (tellPool, { flushLog = Effect.void, sent = result, stopped, terminationLog = file } = {}) =>
+    const send: World["send"] = (
+      tellPool,
+      { flushLog = Effect.void, sent = result, stopped, terminationLog = file, tooLate = Effect.never } = {}
+    ) =>
       report(claim, sent, {
         flushLog: () => flushLog,
         tellPool
       }).pipe(Effect.provide(Layer.mergeAll(
         kubernetes.layer,
-        neverStops({ now: Effect.succeed(Option.fromUndefinedOr(stopped)), isLeaving: Effect.succeed(stopped === "Evicted") }),
+        neverStops({ now: Effect.succeed(Option.fromUndefinedOr(stopped)), isLeaving: Effect.succeed(stopped === "Evicted"), tooLate }),
         podSettings(directory, directory, { AGENT_JOB_TERMINATION_LOG: terminationLog })
       )))
     return { kubernetes, lastWords: () => JSON.parse(readFileSync(file, "utf8")), send }
@@ -64,6 +68,23 @@ const soon = <A>(effect: Effect.Effect<A>) =>
   })
 
 describe("the report", () => {
+  it.effect.each([
+    { time: "while there is time", tooLate: Effect.never, arrives: true },
+    { time: "but no longer than that", tooLate: Effect.sleep("3 seconds"), arrives: false }
+  ])("waits for the end of the log also when the Pod has to go, $time", ({ arrives, tooLate }) =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world()
+      const told: Array<string> = []
+      let flushed = 0
+      const flushLog = Effect.suspend(() =>
+        ++flushed === 1 ? Effect.sleep("2 seconds") : Effect.delay(Effect.sync(() => void told.push("the log")), "5 seconds")
+      )
+      const pool = Option.some(() => Effect.sync(() => void told.push("the pool")))
+      yield* soon(send(pool, { stopped: "Evicted", flushLog, tooLate }))
+      expect(told).toEqual([...arrives ? ["the log"] : [], "the pool"])
+      expect(kubernetes.task().status.result).toEqual(result)
+    }))
+
   it.effect("goes to the kubelet, the pool and the status, which says that the pool knows", () =>
     Effect.gen(function*() {
       const { kubernetes, lastWords, send } = yield* world()
