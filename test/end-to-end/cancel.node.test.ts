@@ -28,6 +28,24 @@ const assertOneInterrupt = (log: string) => {
   assert.notInclude(log, "Two interrupts received")
 }
 
+/** Deletes the Pod of an apply, which has `seconds` or its own time to end, and asserts that all is in order and told as it is. */
+const evicted = async (scene: Scene, seconds?: number) => {
+  const { command, id } = await applying(scene)
+  const pod = (await taskOf(`${id}-apply`)).status.pod?.name ?? ""
+  const own = Number(await kubectl(["get", "pod", pod, "--output=jsonpath={.spec.terminationGracePeriodSeconds}"]))
+  assert.isBelow(seconds ?? 0, own / 2, "the worker plans with more than it gets")
+  await kubectl(["delete", "pod", pod, "--wait=false", ...seconds === undefined ? [] : [`--grace-period=${seconds}`]])
+  const { code, stdout } = await command.ended
+  assert.strictEqual(code, 1)
+  assertOneInterrupt(stdout)
+  const message =
+    "The Pod had to leave its node during tofu apply, which was interrupted; what it had made is in the state. If the Pod's events name a limit of its disk, raise that one, most often persistence.emptyDir.sizeLimit."
+  assert.deepInclude((await untilFinal(id)).stages[1]?.result, { outcome: "failed", reason: "Evicted", message, statePushed: true })
+  const { status } = await untilOver(`${id}-apply`)
+  assert.deepInclude(status, { phase: "Failed", reason: "Evicted", message, launches: 1 })
+  assert.include(await resourcesOf(scene.name), "terraform_data.first")
+}
+
 describe.concurrent("a cancel", () => {
   it("while it applies interrupts the engine once, keeps the state and ends with exit code 6", async ({ scene }) => {
     const { command, id } = await applying(scene)
@@ -140,19 +158,10 @@ describe.concurrent("a stage", () => {
     })
   })
 
-  it("whose Pod is deleted while it applies is interrupted once, keeps its state and fails as Evicted", async ({ scene }) => {
-    const { command, id } = await applying(scene)
-    await kubectl(["delete", "pod", (await taskOf(`${id}-apply`)).status.pod?.name ?? "", "--wait=false"])
-    const { code, stdout } = await command.ended
-    assert.strictEqual(code, 1)
-    assertOneInterrupt(stdout)
-    const message =
-      "The Pod had to leave its node during tofu apply, which was interrupted; what it had made is in the state. If the Pod's events name a limit of its disk, raise that one, most often persistence.emptyDir.sizeLimit."
-    assert.deepInclude((await untilFinal(id)).stages[1]?.result, { outcome: "failed", reason: "Evicted", message, statePushed: true })
-    const { status } = await untilOver(`${id}-apply`)
-    assert.deepInclude(status, { phase: "Failed", reason: "Evicted", message, launches: 1 })
-    assert.include(await resourcesOf(scene.name), "terraform_data.first")
-  })
+  it("whose Pod is deleted while it applies is interrupted once, keeps its state and fails as Evicted", ({ scene }) => evicted(scene))
+
+  it("whose Pod gets less time than its own, as on a node that shuts down, is interrupted once, keeps its state and fails as Evicted", ({ scene }) =>
+    evicted(scene, 30))
 })
 
 describe.concurrent("an AgentTask that is deleted with kubectl", () => {

@@ -123,7 +123,8 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "eviction, drain, a volume over its limit",
     shownBy: {
       "test/end-to-end/cancel.node.test.ts": [
-        "whose Pod is deleted while it applies is interrupted once, keeps its state and fails as Evicted"
+        "whose Pod is deleted while it applies is interrupted once, keeps its state and fails as Evicted",
+        "whose Pod gets less time than its own, as on a node that shuts down, is interrupted once"
       ],
       "test/end-to-end/start-up.alone.test.ts": ["fills its volume is Evicted; the run says so, and keeps its state"],
       "test/end-to-end/drain.alone.test.ts": ["takes a plan, which is planned again, and waits for an apply"],
