@@ -562,6 +562,34 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "worker/engine/log-shipper.test.ts"
   },
   {
+    name: "a second lock takes the place of one that could not be given back",
+    file: "src/worker/state/state-delivery.ts",
+    from: `yield* Effect.catchTag(giveBack(ask), "Declined", () => Effect.void)`,
+    to: "yield* Effect.ignore(giveBack(ask))",
+    test: "worker/state/state-delivery.test.ts"
+  },
+  {
+    name: "two things whose keys were secrets pass for one",
+    file: "src/worker/engine/journal.ts",
+    from: "const own = nth === 1 ? redacted : redacted.replace(mask, `${mask}${nth}`)",
+    to: "const own = redacted",
+    test: "worker/engine/journal.test.ts"
+  },
+  {
+    name: "a thing whose key was a secret is not found in the state",
+    file: "src/core/state/left-over.ts",
+    from: " && !hasMasked(address, idKey, id)",
+    to: "",
+    test: "core/state/left-over.test.ts"
+  },
+  {
+    name: "a Pod that has to go does not wait for the end of its log, though it has time",
+    file: "src/worker/task/report.ts",
+    from: "  if (hasty) yield* Effect.raceFirst(flushLog(rest), tooLate)\n",
+    to: "",
+    test: "worker/task/report.test.ts"
+  },
+  {
     name: "the time at the end of a stage goes to the oldest of its log, and not to the end",
     file: "src/worker/engine/log-shipper.ts",
     from: "      waiting.keepLast(pieceBytes)\n",
