@@ -14,8 +14,11 @@ const env = { KUBECONFIG: process.env.TEST_KUBECONFIG ?? join(state, "kubeconfig
 const withCluster = ["cluster", "faults", "node", "alone", "kills", "gitops", "long"].map((kind) => `test/**/*.${kind}.test.ts`)
 const simulation = "test/simulation/**/*.test.ts"
 
-/** Ends what hangs, and nothing else: what tests wait for has deadlines of its own, and a busy machine may take twenty times longer than an idle one. */
-const patience = 1_200_000
+/**
+ * Ends what hangs, and nothing else: what tests wait for has deadlines of its own, and a busy machine may take twenty times longer than an
+ * idle one. A planted bug often makes a test hang, so `make mutants` has less.
+ */
+const patience = Number(process.env.TEST_PATIENCE ?? 1_200_000)
 
 // The gitops tests have their own cluster: what they do to CRDs and policies would disturb other tests, and on a cluster in use its Flux.
 const gitopsCache = process.env.GITOPS_CACHE ?? join(caches, "agent-job-gitops")

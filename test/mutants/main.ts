@@ -43,7 +43,8 @@ const run = (test: string): End => {
       ...process.env,
       PROPERTY_SEED: "1",
       SIMULATION_SCHEDULES: process.env["SIMULATION_SCHEDULES"] ?? "400",
-      SIMULATION_SHORTEN: "no"
+      SIMULATION_SHORTEN: "no",
+      TEST_PATIENCE: "60000"
     },
     timeout: 300_000
   })
