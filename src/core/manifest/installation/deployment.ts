@@ -73,7 +73,7 @@ export const deployment = (config: ResolvedConfig): V1Deployment => {
             ...fromObjects(container),
             resources: container.resources,
             volumeMounts: mounts(config),
-            livenessProbe: probe("/healthz"),
+            livenessProbe: { ...probe("/healthz"), failureThreshold: 6 }, // a start on a node without processors to spare takes half a minute
             readinessProbe: probe("/readyz"),
             securityContext: container.securityContext
           }],

@@ -118,7 +118,7 @@ const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
             // Before it listens, a server brings a database of years up to date, and looks through its pages. One that is ended meanwhile
             // begins anew at each start, and would never get there.
             startupProbe: { ...probe("/healthz", scheme), failureThreshold: 90 },
-            livenessProbe: probe("/healthz", scheme),
+            livenessProbe: { ...probe("/healthz", scheme), failureThreshold: 6 }, // a large state may hold up answers for half a minute
             readinessProbe: probe("/readyz", scheme),
             securityContext: container.securityContext
           }],
