@@ -3,6 +3,7 @@
 // Used by server/run/left-overs and server/run/stage-ends for every stage that did not succeed, and by worker/stage/settlement for its message; core/state/end-in-doubt and worker/stage/stage use `endedInOrder`.
 import { type Effected, type JournalEntry, type LeftOver, namedLimit } from "../../schema/api/effects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
+import { mask } from "../text/redact.ts"
 import { hasObject, hasTainted, maskedObjects, type StateObjects } from "./state-objects.ts"
 
 /**
@@ -61,14 +62,19 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
   return { made, open, creations, ...rest }
 }
 
+/** An address without the number of its mask, which a plan and its apply give in orders of their own. */
+const unnumbered = (address: string): string => address.replace(numberedMask, mask)
+const numberedMask = /\*\*\*\d+/u
+
 /**
  * Returns what was to be made and was not reported as begun, unless the state has it. A replacement counts even then, since the old thing
  * has its address in the state.
  */
 const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<string>, state: StateObjects): ReadonlyArray<Effected> => {
   const replaced = new Set(planned.filter(({ action }) => action === "delete").map(({ address }) => address))
+  const begun = Map.groupBy(creations, unnumbered)
   return planned.filter(({ action, address, kind }) =>
-    kind === "planned" && action === "create" && !creations.has(address) &&
+    kind === "planned" && action === "create" && begun.get(unnumbered(address))?.pop() === undefined &&
     (replaced.has(address) || !hasObject(state, address, undefined, undefined))
   ).map(effected)
 }
@@ -96,10 +102,11 @@ export const leftOverOf = (
   { inOrder, journal, limit = namedLimit.run, onlyDestroys = false, planned = [], state }: KnownStage
 ): LeftOver => {
   const { closed, creations, full, made, open } = account(journal)
-  const hasMasked = maskedObjects(state)
-  const unsaved = [...made.values()].filter(({ address, id, idKey }) =>
-    !hasObject(state, address, idKey, id) && !hasMasked(address, idKey, id)
-  ).map((effect) => hasObject(state, effect.address, undefined, undefined) ? { ...effect, replaces: true } : effect)
+  const notAtAddress = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
+  const hasMasked = maskedObjects(state, notAtAddress)
+  const unsaved = notAtAddress.filter((effect) => !hasMasked(effect)).map((effect) =>
+    hasObject(state, effect.address, undefined, undefined) ? { ...effect, replaces: true } : effect
+  )
   const unknown = [...open.values()].filter(({ effect, failed, unanswered }) =>
     unanswered === true || (!inOrder && (!failed || !hasTainted(state, effect.address)))
   )

@@ -2,6 +2,7 @@
 // Invariant: a text that is no such state has no objects, so that nothing counts as saved that is not.
 // Used by core/state/left-over, server/run/left-overs, server/rescue/settlements and worker/stage/settlement.
 import { Option, Predicate, Schema } from "effect"
+import type { Effected } from "../../schema/api/effects.ts"
 import { keyOf, keysOf } from "../stage/written-address.ts"
 import { quoted } from "../text/hcl.ts"
 import { jsonExcess } from "../text/json-limits.ts"
@@ -86,32 +87,40 @@ export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent =>
   return objects.values().some(({ length }) => length >= mostAtOneAddress) ? unreadable("too-large") : { objects, unread: undefined }
 }
 
-const quotedKey = /"(?:[^"\\]|\\.)*"/gu
-/** What is known of an object whose keys are not: its resource, and its id. */
-const identity = (key: string, id: string): string => `${key.replace(quotedKey, "")} ${id}`
-const identities = (objects: StateObjects): ReadonlySet<string> =>
-  new Set(
-    objects.entries().flatMap(([key, here]) =>
-      here.flatMap((object) =>
-        Predicate.hasProperty(object, "attributes") && Predicate.hasProperty(object.attributes, "id") &&
-          typeof object.attributes.id === "string"
-          ? [identity(key, object.attributes.id)]
-          : []
-      )
-    )
-  )
+/** A key in an address. One that a hostile state leaves open ends with the address, so that nothing is gone through twice. */
+const quotedKey = /"(?:[^"\\]|\\.)*"?/gu
+const [opening, closing] = [`["`, `"]`]
+/**
+ * What is known of an object with an id of which not all keys are: without any, and with all but its own if it has a key. The blank makes a
+ * copy: going through a key itself enlarges it.
+ */
+const identities = (key: string, id: string): readonly [withoutKeys: string, withoutOwn: string] => {
+  const copy = `${key} `
+  const withoutKeys = `${copy.replace(quotedKey, "")}${id}`
+  return [withoutKeys, copy.endsWith(`${closing} `) ? `${copy.slice(0, copy.lastIndexOf(opening) + opening.length)}${id}` : withoutKeys]
+}
+const maskedIdentity = ({ address, id, idKey }: Effected): string | undefined => {
+  if (idKey !== "id" || id === undefined || !address.includes(mask)) return undefined
+  const key = keyOf(address)
+  const [withoutKeys, withoutOwn] = identities(key, id)
+  return key.lastIndexOf(opening) < key.indexOf(mask) ? withoutOwn : withoutKeys
+}
 
 /**
- * Returns a search for an object that a journal names, with an address that has a mask in place of a secret that was a key: by its resource
- * and its id. The state is gone through once, and only if there is such an address.
+ * Reports which of these things are in the state by their resource and id, where an address has a mask in place of a secret that was a key.
+ * The state is gone through once, and only if there is such an address; nothing is kept of what the state has besides.
  */
-export const maskedObjects = (objects: StateObjects): (address: string, idKey: string | undefined, id: string | undefined) => boolean => {
-  let known: ReadonlySet<string> | undefined
-  return (address, idKey, id) => {
-    if (idKey !== "id" || id === undefined || !address.includes(mask)) return false
-    known ??= identities(objects)
-    return known.has(identity(keyOf(address), id))
+export const maskedObjects = (objects: StateObjects, made: Iterable<Effected>): (effect: Effected) => boolean => {
+  const wanted = new Set([...made].map(maskedIdentity).filter(Predicate.isNotUndefined))
+  const found = new Set<string>()
+  for (const [key, here] of wanted.size === 0 ? [] : objects) {
+    for (const object of here) {
+      if (!Predicate.hasProperty(object, "attributes") || !Predicate.hasProperty(object.attributes, "id")) continue
+      if (typeof object.attributes.id !== "string") continue
+      for (const known of identities(key, object.attributes.id)) if (wanted.has(known)) found.add(known)
+    }
   }
+  return (effect) => found.has(maskedIdentity(effect) ?? "")
 }
 
 /** Reports whether there is an object at the address with that id. Without an id, the address is enough. */

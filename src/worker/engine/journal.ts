@@ -4,6 +4,7 @@
 import { Duration, Effect, Option, type Scope } from "effect"
 import type { UnnumberedEntry } from "../../core/stage/engine-events.ts"
 import { nextEntry } from "../../core/stage/journal.ts"
+import { writtenAddress } from "../../core/stage/written-address.ts"
 import { mask } from "../../core/text/redact.ts"
 import { journalBatch, type JournalEntry } from "../../schema/api/effects.ts"
 import { type ServerAnswer, startSending } from "../network/sending.ts"
@@ -38,12 +39,17 @@ const key = /"(?:[^"\\]|\\.)*"?/gu
 const addressing = (redactKey: Redacting["redactKey"]) => {
   const written = new Map<string, string>()
   const alike = new Map<string, number>()
+  const taken = new Set<string>()
   return (address: string): string => {
     const redacted = address.replace(key, redactKey)
     const before = redacted === address ? address : written.get(address)
     if (before !== undefined) return before
-    const nth = (alike.get(redacted) ?? 0) + 1
-    const own = nth === 1 ? redacted : redacted.replace(mask, `${mask}${nth}`)
+    let [nth, own] = [alike.get(redacted) ?? 0, ""]
+    do {
+      nth++
+      own = nth === 1 ? redacted : writtenAddress(redacted.replace(mask, `${mask}${nth}`))
+    } while (taken.has(own)) // a key may go on with a number of its own
+    taken.add(own)
     alike.set(redacted, nth)
     written.set(address, own)
     return own

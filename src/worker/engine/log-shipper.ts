@@ -186,8 +186,9 @@ const startShipping = Effect.fnUntraced(function*(ship: Option.Option<ShipLog>) 
     },
     flush: Effect.fnUntraced(function*(limit: Duration.Input) {
       const half = Duration.divideUnsafe(Duration.fromInputUnsafe(limit), 2)
+      const before = offset
       if (yield* sending.flush(half)) return
-      waiting.keepLast(pieceBytes)
+      waiting.keepLast(Math.max(pieceBytes, Math.floor((offset - before) / 2))) // the server took twice as much in as long, so it takes all of this
       yield* sending.flush(half)
     })
   }

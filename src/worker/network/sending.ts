@@ -34,7 +34,7 @@ export interface Sending {
 
 const toNobody: Sending = { isRefused: () => true, wake: () => {}, flush: () => Effect.succeed(true) }
 
-/** The pauses after a failure, in milliseconds: the first, which is every one in a hurry, and the longest. */
+/** The pauses after a failure, in milliseconds: the first and the longest. */
 const [soonest, slowest] = [200, 5000]
 
 /** Sends until the scope closes; without a server, nothing need be kept. */
@@ -47,6 +47,8 @@ export const startSending = Effect.fnUntraced(function*(
   const hurried = Latch.makeUnsafe(false)
   let isRefused = false
   let failures = 0
+  /** The longest pause after a failure in a hurry, in milliseconds: a part of what somebody waits, which may be days. */
+  let hurry = slowest
 
   const once = Effect.matchEffect(send.value, {
     onFailure: ({ message }) => Effect.as(Effect.logDebug("The log or journal was not taken", message), "failed" as const),
@@ -73,7 +75,7 @@ export const startSending = Effect.fnUntraced(function*(
       ? Effect.timeoutOption(hurried.await, pause())
       : Effect.raceFirst(
         Effect.sleep(Math.min(soonest * 2 ** (failures - 1), slowest)),
-        Effect.andThen(hurried.await, Effect.sleep(soonest))
+        Effect.andThen(hurried.await, Effect.suspend(() => Effect.sleep(hurry)))
       )
   })
   yield* Effect.forkScoped(Effect.forever(loop))
@@ -87,6 +89,7 @@ export const startSending = Effect.fnUntraced(function*(
     },
     flush: (limit) =>
       Effect.suspend(() => {
+        hurry = Math.min(Math.max(soonest, Duration.toMillis(limit) / 40), slowest)
         if (isLeft()) hurried.openUnsafe()
         return Effect.map(Effect.timeoutOption(idle.await, limit), (idle) => Option.isSome(idle) && !isRefused)
       })

@@ -1,5 +1,5 @@
 // How long the pool's server is asked about the state and its lock: for as long as that makes sense at each moment of a stage.
-// Invariant: nothing is asked after the grace period; all requests after the engine's end together take `statePatience` at most, and an attempt more.
+// Invariant: nothing is asked after the grace period; all requests after the engine's end together begin within `statePatience`, and one attempt after that.
 // Used by worker/state/state-delivery.ts.
 import { Duration, Effect } from "effect"
 import { askAgain, type Patience, stopwatch } from "../network/patience.ts"

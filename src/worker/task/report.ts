@@ -87,7 +87,7 @@ export interface Paths {
 }
 
 /**
- * Takes all three paths, in about three minutes at most, whatever does not answer. The log goes before the pool and the status, because the
+ * Takes all three paths, in about four minutes at most, whatever does not answer. The log goes before the pool and the status, because the
  * token of the stage ends when the pool learns of the result, and the controller tells the pool as soon as the status is written.
  */
 export const report = Effect.fn("Report.result")(function*(claim: Claim, result: StageResult, { flushLog, tellPool }: Paths) {

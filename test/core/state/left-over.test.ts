@@ -198,6 +198,8 @@ describe("leftOverOf", () => {
     [
       { given: "with its id", made: done("create", `module.m["***"].t.a["***2"]`, "1"), unsaved: 0 },
       { given: "with another id", made: done("create", `module.m["***"].t.a["***2"]`, "2"), unsaved: 1 },
+      { given: "in the module of the key that is known", made: done("create", `module.m["x"].t.a["***2"]`, "1"), unsaved: 0 },
+      { given: "in a module of another key", made: done("create", `module.m["y"].t.a["***2"]`, "1"), unsaved: 1 },
       { given: "of another resource", made: done("create", `module.m["***"].t.b["***2"]`, "1"), unsaved: 1 },
       { given: "without an id, which had a secret too", made: done("create", `module.m["***"].t.a["***2"]`), unsaved: 1 },
       { given: "at another address without a secret", made: done("create", `module.m["x"].t.a["other"]`, "1"), unsaved: 1 }
@@ -210,6 +212,36 @@ describe("leftOverOf", () => {
     expect(leftOverOf({ journal: numbered([made]), state, inOrder: true }).unsavedCount).toBe(unsaved)
   })
 
+  it("knows the resource of such a thing with a number too", () => {
+    const state = stateObjects(
+      JSON.stringify({
+        version: 4,
+        resources: [{
+          module: `module.m["x"]`,
+          mode: "managed",
+          type: "t",
+          name: "a",
+          instances: [{ index_key: 0, attributes: { id: "1" } }]
+        }]
+      })
+    )
+    const made = ["a[0]", "a[1]", "b[0]"].map((name) => done("create", `module.m["***"].t.${name}`, "1"))
+    expect(leftOverOf({ journal: numbered(made), state, inOrder: true }).unsaved.map(({ address }) => address)).toEqual([
+      `module.m["***"].t.a[1]`,
+      `module.m["***"].t.b[0]`
+    ])
+  })
+
+  it("looks for such a thing in a state that means harm without going through its quotes again and again", () => {
+    const instances = Array.from({ length: 20_000 }, (_, index_key) => ({ index_key, attributes: { id: "1" } }))
+    const state = stateObjects(
+      JSON.stringify({ version: 4, resources: [{ module: `m."${"\\\"".repeat(490)}`, mode: "managed", type: "t", name: "a", instances }] })
+    )
+    const begun = performance.now()
+    expect(leftOverOf({ journal: numbered([done("create", `t.b["***"]`, "1")]), state, inOrder: true }).unsavedCount).toBe(1)
+    expect(performance.now() - begun).toBeLessThan(2000) // some milliseconds, or six seconds
+  })
+
   it("names no more than a person reads, and counts the rest", () => {
     const many = Array.from(
       { length: namedLimit.run + 20 },
@@ -218,6 +250,22 @@ describe("leftOverOf", () => {
     const { unsaved, unsavedCount } = leftOverOf({ journal: numbered(many), state: stored([]), inOrder: false })
     expect([unsaved.length, unsavedCount]).toEqual([namedLimit.run, namedLimit.run + 20])
   })
+
+  it.each([
+    { begun: 1, unseenCount: 1 },
+    { begun: 2, unseenCount: undefined }
+  ])(
+    "knows how many of those whose keys were secrets were not begun, if $begun were, whatever their numbers are",
+    ({ begun, unseenCount }) => {
+      const planned = numbered(["***", "***2"].map((key) => ({ kind: "planned", action: "create", address: `t.a["${key}"]` })))
+      // The apply began with a change of another one, which so has no number.
+      const journal = numbered([
+        done("update", `t.a["***"]`),
+        ...["***2", "***3"].slice(0, begun).map((key) => started("create", `t.a["${key}"]`))
+      ])
+      expect(leftOverOf({ journal, planned, state: new Map(), inOrder: false }).unseenCount).toBe(unseenCount)
+    }
+  )
   it.each([false, true])("says so when the journal was full, whether the engine ended in order or not: %s", (inOrder) => {
     expect(leftOverOf({ journal: numbered([{ kind: "full", action: "create", address: "" }]), state: stored([]), inOrder }))
       .toMatchObject({ incomplete: true })

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import type { UnnumberedEntry } from "../../../src/core/stage/engine-events.ts"
 import { leftOverOf } from "../../../src/core/state/left-over.ts"
 import { stateObjects } from "../../../src/core/state/state-objects.ts"
-import { journalBatch, type JournalEntry, journalLimit } from "../../../src/schema/api/effects.ts"
+import { journalBatch, type JournalEntry, journalLimit, longestIdentity } from "../../../src/schema/api/effects.ts"
 import { makeJournal, type SendJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import type { ServerAnswer } from "../../../src/worker/network/sending.ts"
@@ -163,6 +163,18 @@ describe("the journal", () => {
       for (const key of ["hunter1", "hunter2/x", "hunter3", "hunter1", "hunter3", "***"]) journal.add(made(`a.b["${key}"]`))
       const [first, second] = [`a.b["***"]`, `a.b["***2"]`]
       expect(journal.entries().map(({ address }) => address)).toEqual([first, `a.b["***/x"]`, second, first, second, first])
+    }))
+
+  it.effect("tells them apart too where a key goes on with a number, or is as long as a journal takes", () =>
+    Effect.gen(function*() {
+      const journal = yield* journalTo(server().send)
+      const filled = "x".repeat(longestIdentity.address - `a.b["pw10"]`.length)
+      const redacted = yield* makeJournal({ redact: (text) => text, redactKey: (text) => text.replace(/pw\d\d/u, "***") }, Option.none())
+      for (const key of ["hunter1", "hunter2", "hunter12"]) journal.add(made(`a.b["${key}"]`))
+      for (let at = 10; at < 25; at++) redacted.add(made(`a.b["${filled}pw${at}"]`))
+      const addresses = [journal, redacted].flatMap(({ entries }) => entries().map(({ address }) => address))
+      expect(new Set(addresses).size).toBe(18)
+      expect(addresses.filter(({ length }) => length > longestIdentity.address)).toEqual([])
     }))
 
   it.effect("names a thing as the state does, whatever words a secret is of, or has inside; the log shows none of these", () =>

@@ -220,10 +220,21 @@ describe("the log", () => {
       const flushing = yield* Effect.forkChild(using(log, ({ flush }) => flush("10 seconds")))
       yield* Effect.repeat(TestClock.adjust("500 millis"), { until: () => text().endsWith("x\nthe last words\n"), times: 19 })
       expect(text()).toMatch(
-        /^x+\n\[\d+ bytes of the log are missing here: the server did not take them in time\]\nx{60000,65536}\nthe last words\n$/u
+        /^x+\n\[\d+ bytes of the log are missing here: the server did not take them in time\]\nx{60000,170000}\nthe last words\n$/u
       )
       yield* TestClock.adjust("500 millis")
       yield* Fiber.join(flushing)
+    }))
+
+  it.effect("goes to a slow server whole, where there is the time for all, if little more", () =>
+    Effect.gen(function*() {
+      const { ship, text } = server()
+      const { log } = yield* logTo(Option.some((offset, bytes) => Effect.delay(ship(offset, bytes), "1 second")))
+      yield* using(log, ({ line }) => line("x".repeat(6.5 * 64 * 1024)))
+      const flushing = yield* Effect.forkChild(using(log, ({ flush }) => flush("10 seconds")))
+      yield* Effect.repeat(TestClock.adjust("500 millis"), { times: 19 })
+      yield* Fiber.join(flushing)
+      expect(text()).toMatch(/^x+\n$/u)
     }))
 
   it.effect("does not hold up the engine when the server takes none", () =>

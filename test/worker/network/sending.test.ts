@@ -54,6 +54,27 @@ describe("what is to be sent", () => {
       expect(asked).toHaveLength(3)
     }))
 
+  it.effect.each(
+    [
+      { limit: "1 second", atLeast: 5, atMost: 6 },
+      { limit: "7 days", atLeast: 12, atMost: 25 }
+    ] as const
+  )(
+    "goes to a server that is down as often as somebody who waits $limit for its end has use for",
+    ({ atLeast, atMost, limit }) =>
+      Effect.gen(function*() {
+        const { add, asked, flush } = yield* sending(...Array.from({ length: 1000 }, () => "failed" as const))
+        add(1)
+        yield* Effect.repeat(TestClock.adjust("1 second"), { times: 29 }) // by then, each pause is five seconds
+        const before = asked.length
+        yield* Effect.forkChild(flush(limit))
+        const seconds = limit === "1 second" ? 1 : 60
+        yield* Effect.repeat(TestClock.adjust("100 millis"), { times: seconds * 10 - 1 })
+        expect(asked.length - before).toBeGreaterThanOrEqual(atLeast - 1)
+        expect(asked.length - before).toBeLessThanOrEqual(atMost)
+      })
+  )
+
   it.effect("goes without a pause while somebody waits for its end, and with pauses again after that", () =>
     Effect.gen(function*() {
       const { add, asked, flush } = yield* sending()
