@@ -1,5 +1,5 @@
 // What the log tells of a request at level Debug: its status, or that it had none, how long it took, and what its caller says of it.
-// Invariant: at every other level nothing is built or timed. Callers name the method and a path that has no query and no secret.
+// Invariant: at Info and above nothing is built or timed. Callers name the method and a path that has no query and no secret.
 // Used by kubernetes/client, server/access/http-answer, server/lifecycle/listen and worker/network/task-api.
 import { Clock, Effect, Exit, LogLevel } from "effect"
 

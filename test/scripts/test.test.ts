@@ -3,7 +3,7 @@ import { expect, it } from "vitest"
 import { checkout } from "./checkout.ts"
 
 it.each([
-  { given: "a cluster of the user", CONTEXT: "kind-dev", calls: ["scripts/cluster", "test/cluster/build kustomize tofu provider-time"] },
+  { given: "a cluster of the user", CONTEXT: "kind-dev", calls: ["test/cluster/build kustomize tofu provider-time", "scripts/cluster"] },
   {
     given: "the embedded one, with which they come",
     CONTEXT: "",

@@ -150,12 +150,12 @@ const formOf = (url: string) => url.startsWith("/api/v2/") ? jsonApiErrors : pro
 
 const toNobody = HttpServerResponse.empty()
 
-/** The answer to an address that there is not, or not for that method. */
-const nowhere = ({ method, url }: HttpServerRequest.HttpServerRequest) =>
+/** The answer to a request that no route is asked for. */
+const unrouted = ({ method, url }: HttpServerRequest.HttpServerRequest, refused: Refused) =>
   Effect.flatMap(
     newId("req"),
     (requestId) =>
-      Effect.succeed(HttpServerResponse.setHeader(formOf(url)(notFound()), "x-request-id", requestId)).pipe(
+      Effect.succeed(HttpServerResponse.setHeader(formOf(url)(refused), "x-request-id", requestId)).pipe(
         logged("a request was answered", () => ({ method, route: "none", requestId }))
       )
   )
@@ -171,7 +171,8 @@ export const guarded = HttpRouter.middleware(
       if (!(yield* inTurn(request))) return toNobody
       const { url } = request
       if (url.length > urlLimit) {
-        return formOf(url)(
+        return yield* unrouted(
+          request,
           new Refused({
             status: 414,
             error: "address-too-long",
@@ -179,9 +180,9 @@ export const guarded = HttpRouter.middleware(
           })
         )
       }
-      return URL.canParse(url, "http://localhost") ? yield* handler : yield* nowhere(request)
+      return URL.canParse(url, "http://localhost") ? yield* handler : yield* unrouted(request, notFound())
     }).pipe(
-      Effect.catchIf(isNoRoute, () => Effect.flatMap(HttpServerRequest.HttpServerRequest, nowhere)),
+      Effect.catchIf(isNoRoute, () => Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => unrouted(request, notFound()))),
       // Node would keep the connection of an answer that ends while it stops, and the stop would wait for it.
       Effect.flatMap((answer) => Effect.map(stopped, (last) => HttpServerResponse.setHeaders(answer, last ? lastGuards : guards)))
     )),
