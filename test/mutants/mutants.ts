@@ -571,8 +571,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "two things whose keys were secrets pass for one",
     file: "src/worker/engine/journal.ts",
-    from: "own = nth === 1 ? redacted : writtenAddress(redacted.replace(mask, `${mask}${nth}`))\n    } while (taken.has(own))",
-    to: "own = redacted\n    } while (false)",
+    from: "own = numbered(masked, nth)\n    } while (taken.has(own))",
+    to: "own = masked\n    } while (false)",
     test: "worker/engine/journal.test.ts"
   },
   {

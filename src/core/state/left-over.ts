@@ -3,7 +3,7 @@
 // Used by server/run/left-overs and server/run/stage-ends for every stage that did not succeed, and by worker/stage/settlement for its message; core/state/end-in-doubt and worker/stage/stage use `endedInOrder`.
 import { type Effected, type JournalEntry, type LeftOver, namedLimit } from "../../schema/api/effects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
-import { mask } from "../text/redact.ts"
+import { unnumbered } from "../stage/masked-address.ts"
 import { hasObject, hasTainted, maskedObjects, type StateObjects } from "./state-objects.ts"
 
 /**
@@ -61,10 +61,6 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
   }
   return { made, open, creations, ...rest }
 }
-
-/** An address without the number of its mask, which a plan and its apply give in orders of their own. */
-const unnumbered = (address: string): string => address.replace(numberedMask, mask)
-const numberedMask = /\*\*\*\d+/u
 
 /**
  * Returns what was to be made and was not reported as begun, unless the state has it. A replacement counts even then, since the old thing

@@ -3,10 +3,10 @@
 // Used by core/state/left-over, server/run/left-overs, server/rescue/settlements and worker/stage/settlement.
 import { Option, Predicate, Schema } from "effect"
 import type { Effected } from "../../schema/api/effects.ts"
+import { knownOf, withoutSomeKeys } from "../stage/masked-address.ts"
 import { keyOf, keysOf } from "../stage/written-address.ts"
 import { quoted } from "../text/hcl.ts"
 import { jsonExcess } from "../text/json-limits.ts"
-import { mask } from "../text/redact.ts"
 import { parsable } from "./state-limits.ts"
 
 const State = Schema.Struct({
@@ -87,23 +87,9 @@ export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent =>
   return objects.values().some(({ length }) => length >= mostAtOneAddress) ? unreadable("too-large") : { objects, unread: undefined }
 }
 
-/** A key in an address. One that a hostile state leaves open ends with the address, so that nothing is gone through twice. */
-const quotedKey = /"(?:[^"\\]|\\.)*"?/gu
-const [opening, closing] = [`["`, `"]`]
-/**
- * What is known of an object with an id of which not all keys are: without any, and with all but its own if it has a key. The blank makes a
- * copy: going through a key itself enlarges it.
- */
-const identities = (key: string, id: string): readonly [withoutKeys: string, withoutOwn: string] => {
-  const copy = `${key} `
-  const withoutKeys = `${copy.replace(quotedKey, "")}${id}`
-  return [withoutKeys, copy.endsWith(`${closing} `) ? `${copy.slice(0, copy.lastIndexOf(opening) + opening.length)}${id}` : withoutKeys]
-}
 const maskedIdentity = ({ address, id, idKey }: Effected): string | undefined => {
-  if (idKey !== "id" || id === undefined || !address.includes(mask)) return undefined
-  const key = keyOf(address)
-  const [withoutKeys, withoutOwn] = identities(key, id)
-  return key.lastIndexOf(opening) < key.indexOf(mask) ? withoutOwn : withoutKeys
+  const known = idKey === "id" && id !== undefined ? knownOf(address) : undefined
+  return known === undefined ? undefined : `${known}${id}`
 }
 
 /**
@@ -114,10 +100,12 @@ export const maskedObjects = (objects: StateObjects, made: Iterable<Effected>): 
   const wanted = new Set([...made].map(maskedIdentity).filter(Predicate.isNotUndefined))
   const found = new Set<string>()
   for (const [key, here] of wanted.size === 0 ? [] : objects) {
+    const parts = withoutSomeKeys(key)
     for (const object of here) {
       if (!Predicate.hasProperty(object, "attributes") || !Predicate.hasProperty(object.attributes, "id")) continue
-      if (typeof object.attributes.id !== "string") continue
-      for (const known of identities(key, object.attributes.id)) if (wanted.has(known)) found.add(known)
+      const { id } = object.attributes
+      if (typeof id !== "string") continue
+      for (const identity of parts.map((part) => `${part}${id}`)) if (wanted.has(identity)) found.add(identity)
     }
   }
   return (effect) => found.has(maskedIdentity(effect) ?? "")

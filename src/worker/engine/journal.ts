@@ -4,8 +4,7 @@
 import { Duration, Effect, Option, type Scope } from "effect"
 import type { UnnumberedEntry } from "../../core/stage/engine-events.ts"
 import { nextEntry } from "../../core/stage/journal.ts"
-import { writtenAddress } from "../../core/stage/written-address.ts"
-import { mask } from "../../core/text/redact.ts"
+import { maskedAddress, numbered } from "../../core/stage/masked-address.ts"
 import { journalBatch, type JournalEntry } from "../../schema/api/effects.ts"
 import { type ServerAnswer, startSending } from "../network/sending.ts"
 import type { Log } from "./log-shipper.ts"
@@ -28,29 +27,22 @@ const pause = Duration.millis(20)
 
 type Redacting = Pick<Log["Service"], "redact" | "redactKey">
 
-/** A key in an address; the last one may have been cut off. */
-const key = /"(?:[^"\\]|\\.)*"?/gu
-
-/**
- * Takes the secrets out of addresses. They have to match the state, so only keys are redacted: the rest is written in the configuration,
- * which contains no secret, though a word of it may be the same. Of two things that look alike without their secrets the later has a
- * number, so that it does not pass for the other.
- */
+/** Takes the secrets out of addresses. Of two that look alike without them the later has a number, so that it does not pass for the other. */
 const addressing = (redactKey: Redacting["redactKey"]) => {
   const written = new Map<string, string>()
   const alike = new Map<string, number>()
   const taken = new Set<string>()
   return (address: string): string => {
-    const redacted = address.replace(key, redactKey)
-    const before = redacted === address ? address : written.get(address)
+    const masked = maskedAddress(address, redactKey)
+    const before = masked === address ? address : written.get(address)
     if (before !== undefined) return before
-    let [nth, own] = [alike.get(redacted) ?? 0, ""]
+    let [nth, own] = [alike.get(masked) ?? 0, ""]
     do {
       nth++
-      own = nth === 1 ? redacted : writtenAddress(redacted.replace(mask, `${mask}${nth}`))
+      own = numbered(masked, nth)
     } while (taken.has(own)) // a key may go on with a number of its own
     taken.add(own)
-    alike.set(redacted, nth)
+    alike.set(masked, nth)
     written.set(address, own)
     return own
   }
