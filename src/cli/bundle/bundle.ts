@@ -63,9 +63,10 @@ const neverStarted = ({ lastState, state }: ContainerStatus) =>
   state?.running === undefined && state?.terminated === undefined && lastState?.terminated === undefined
 
 /** Returns the list of Pods, which is read first, and then the logs of those that were in it. */
-const podsAndLogs = (kubernetes: Kubernetes["Service"], folder: string, namespace: string, labelSelector: string) => {
+const podsAndLogs = (kubernetes: Kubernetes["Service"], folder: string, namespace: string, ...selectors: ReadonlyArray<string>) => {
   const seen: Array<{ readonly pod: string; readonly containers: ReturnType<typeof containersOf> }> = []
-  const list = kubernetes.listAll(pods, { namespace, labelSelector }).pipe(
+  const list = Stream.fromIterable(selectors).pipe(
+    Stream.flatMap((labelSelector) => kubernetes.listAll(pods, { namespace, labelSelector })),
     Stream.tap((object) => Effect.sync(() => seen.push({ pod: object.metadata.name, containers: containersOf(object) })))
   )
   const log = (pod: string, container: string, previous: boolean) => ({
@@ -86,8 +87,10 @@ const objectsOf = (kubernetes: Kubernetes["Service"], path: string, kind: Kind, 
   Stream.make({ path, content: documents(kubernetes.listAll(kind, selection)) })
 
 const ofCluster = (kubernetes: Kubernetes["Service"], { controllerNamespace, name }: BundleRequest, namespace: string) => {
-  const own = `app.kubernetes.io/name=agent-job,app.kubernetes.io/instance=${name},app.kubernetes.io/component!=task`
-  return podsAndLogs(kubernetes, "installation", controllerNamespace, own).pipe(
+  const [ours, component] = ["app.kubernetes.io/name=agent-job", "app.kubernetes.io/component"]
+  const named = `${ours},app.kubernetes.io/instance=${name},${component}!=task,${component}!=server`
+  const server = `${ours},${component}=server` // which keeps its own name where an overlay gives the installation another one
+  return podsAndLogs(kubernetes, "installation", controllerNamespace, named, server).pipe(
     Stream.concat(objectsOf(kubernetes, "installation/events.yaml", events, { namespace: controllerNamespace })),
     Stream.concat(objectsOf(kubernetes, "tasks/tasks.yaml", agentTasks, { namespace })),
     Stream.concat(objectsOf(kubernetes, "tasks/jobs.yaml", jobs, { namespace, labelSelector: taskSelector })),

@@ -51,7 +51,7 @@ export const overlay = Command.make(
         yield* Effect.forEach(otherSecrets, (told) => line(told))
         const first = [
           `namespace ${namespaces.join(" and ")}`,
-          ...(given.withoutCrd ? ["the CustomResourceDefinition of the newest installation (kustomize/crd)"] : [])
+          ...(given.withoutCrd || !contents.definition ? ["the CustomResourceDefinition of the newest installation (kustomize/crd)"] : [])
         ]
         yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shellWord(shownPath(out))}`)
         yield* Effect.forEach(hints, (hint) => line(hint))

@@ -109,6 +109,8 @@ const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folde
 /** What a base contains, and what its layers set where the values say nothing: nothing if it is the base alone, as overlays always were. */
 export interface Contents extends Required<Pick<Options, "available" | "closed" | "present" | "server">> {
   readonly layers: ReadonlyArray<Tree>
+  /** Whether it has the CustomResourceDefinition, which component without-crd takes out. */
+  readonly definition: boolean
   /** Whether it makes the shipped namespaces, by component namespaces. */
   readonly namespaces: boolean
 }
@@ -127,6 +129,7 @@ export const contentsOf = Effect.fnUntraced(function*({ reference }: Base, out: 
     ),
     present,
     layers: found.size === 0 ? [] : layersOf(present),
+    definition: !found.has("without-crd"),
     namespaces: found.has("namespaces"),
     closed: found.has("restricted-egress"),
     server: !found.has("server") ? "none" : found.has("server-tls") ? "https" : "http"

@@ -52,16 +52,16 @@ const unusable = (place: string, problems: ReadonlyArray<string>) =>
 
 export const migrateRelease = Effect.fn("migrateRelease")(
   function*({ base, namespace, out, release: name, url, withoutCrd, ...given }: MigrateOptions) {
-    const chosen: Chosen = {
+    const named = {
       image: yield* image("image", given.image),
       runnerImage: yield* image("runner-image", given.runnerImage),
-      ...(Option.isSome(url) && { url: url.value }),
-      withoutCrd
+      ...(Option.isSome(url) && { url: url.value })
     }
     const kubernetes = yield* Kubernetes
     const { line } = yield* Screen
     const release = yield* helmRelease(Option.getOrElse(namespace, () => kubernetes.namespace), name)
     const contents = yield* contentsOf(base, out)
+    const chosen: Chosen = { ...named, withoutCrd: withoutCrd || !contents.definition }
     const moved = yield* Effect.mapError(
       Effect.fromResult(move(release, chosen, contents.layers)),
       (problems) => unusable(`${release.namespace}/${name}`, problems)

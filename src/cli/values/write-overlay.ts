@@ -126,7 +126,7 @@ const inClear = (values: Values): ReadonlyArray<string> => {
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
   const { base, contents, more, name, namespace, out, withoutCrd } = wanted
   const { secrets, values } = takenOut(wanted)
-  const made = overlay(values, { name, namespace }, { ...contents, withoutCrd })
+  const made = overlay(values, { name, namespace }, { ...contents, withoutCrd: withoutCrd && contents.definition })
   yield* accountsApart(made.to.config)
   yield* misread(made.to.config)
   yield* inTwoNamespaces(made.to.config, contents)

@@ -8,6 +8,7 @@ import { bundle, type BundleRequest } from "../../../src/cli/bundle/bundle.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
 import { programVersion } from "../../../src/schema/program-version.ts"
 import type { Answer } from "../../kubernetes/scripted-server.ts"
+import { isSelected } from "../../label-selector.ts"
 import { directory, person, serve, userToken } from "../../server/live-server.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { playing, quickstart } from "../fake-agent.ts"
@@ -39,10 +40,30 @@ const theirs = "/api/v1/namespaces/team"
 const values: Answer = { body: { metadata: metadata("agent-job-config"), data: { "values.yaml": "task: { namespace: team }" } } }
 const restarted = { name: "controller", ...running, lastState: { terminated: { exitCode: 1 } } }
 
+const labelled = (component: string, instance: string, made: ReturnType<typeof pod>) => ({
+  ...made,
+  metadata: {
+    ...made.metadata,
+    labels: {
+      "app.kubernetes.io/name": "agent-job",
+      "app.kubernetes.io/instance": instance,
+      "app.kubernetes.io/component": component
+    }
+  }
+})
+/** Lists those that the request selects by labels. */
+const listSelected = (...all: ReadonlyArray<ReturnType<typeof labelled>>): Answer => (response) => {
+  const selector = new URL(response.req.url ?? "", "http://api").searchParams.get("labelSelector") ?? ""
+  const items = all.filter(({ metadata: { labels } }) => isSelected(selector, labels))
+  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ metadata: { resourceVersion: "1" }, items }))
+}
+
 /** An installation whose controller was restarted once, with one task at work and one that waits. */
 const installation: Readonly<Record<string, Answer>> = {
   [`${own}/configmaps/agent-job-config`]: values,
-  [`${own}/pods`]: list(pod("agent-job-controller-x", [restarted], { name: "PASSWORD", value: "hunter2" })),
+  [`${own}/pods`]: listSelected(
+    labelled("controller", "agent-job", pod("agent-job-controller-x", [restarted], { name: "PASSWORD", value: "hunter2" }))
+  ),
   [`${own}/pods/agent-job-controller-x/log`]: (response) =>
     void response.writeHead(200).end(response.req.url?.includes("previous=true") === true ? "before\n" : "now\n"),
   "/apis/events.k8s.io/v1/namespaces/agent-job/events": list(),
@@ -104,6 +125,24 @@ describe("a bundle", () => {
       expect(text("MANIFEST.txt")).toMatch(new RegExp(`^Made by agent-job ${programVersion} at `, "u"))
       expect(text("MANIFEST.txt")).toContain("Nothing is missing.")
       expect(said).toEqual([expect.stringMatching(new RegExp(`^${file} has 10 files, .* compressed\\), and MANIFEST\\.txt\\.$`, "u"))])
+    }))
+
+  it.live("has the logs of the server, which keeps its name where the installation has another one, and none of another controller", () =>
+    Effect.gen(function*() {
+      const { names } = yield* bundled({
+        [`${own}/pods`]: listSelected(
+          labelled("controller", "agent-job", pod("agent-job-controller-x", [{ name: "controller", ...running }])),
+          labelled("controller", "blue", pod("blue-controller-x", [{ name: "controller", ...running }])),
+          labelled("server", "agent-job", pod("agent-job-server-0", [{ name: "server", ...running }])),
+          labelled("task", "blue", pod("two-x", [{ name: "worker", ...running }]))
+        ),
+        [`${own}/pods/blue-controller-x/log`]: log("led\n"),
+        [`${own}/pods/agent-job-server-0/log`]: log("served\n")
+      }, { name: "blue", namespace: Option.some("team") })
+      expect(names().filter((name) => name.startsWith("installation/logs/"))).toEqual([
+        "installation/logs/blue-controller-x/controller.log",
+        "installation/logs/agent-job-server-0/server.log"
+      ])
     }))
 
   it.live("goes on without what may not be read or is not there, and says so", () =>

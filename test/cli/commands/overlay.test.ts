@@ -181,6 +181,20 @@ describe("agent-job overlay", () => {
       expect(read("values.yaml").split("\n")[0]).toMatch(/ --without-crd --out \.$/u)
     }))
 
+  it.live.each([{ args: [] }, { args: ["--without-crd"] }])(
+    "leaves a base without the definition of AgentTask as it is, and says that the definition comes first: with $args",
+    ({ args }) =>
+      Effect.gen(function*() {
+        mkdirSync(join(folder, "base"))
+        const at = (path: string) => relative(join(folder, "base"), `kustomize/${path}`)
+        const kustomization = { resources: [at("overlays/agent")], components: [at("components/without-crd")] }
+        writeFileSync(join(folder, "base/kustomization.yaml"), JSON.stringify(kustomization))
+        const { out: said } = yield* overlay({}, "--base", join(folder, "base"), ...args)
+        expect(said).toContain(" and the CustomResourceDefinition of the newest installation (kustomize/crd), with: kubectl apply")
+        expect(readdirSync(out()).filter((name) => name.startsWith("patch-"))).toEqual([])
+      })
+  )
+
   it.live("writes the same again from its own values, and takes away what it made before", () =>
     Effect.gen(function*() {
       yield* overlay({ controller: { nodeSelector: { a: "b" } } }, "--name", "blue", "--namespace", "green")

@@ -156,6 +156,19 @@ describe("the server", () => {
     })).toBe(expected))
 })
 
+it.each([
+  [true, `${elsewhere}/overlays/production?ref=v0.1.0`],
+  [false, "https://git.example.com/agent-job//flux/platform/production?ref=v0.1.0"],
+  [true, "../mine"],
+  [false, "../team"]
+])("a base has the definition of AgentTask, %s, unless it has component without-crd: %s", (definition, reference) => {
+  const files = {
+    "mine/kustomization.yaml": listing(),
+    "team/kustomization.yaml": listing(`${elsewhere}/components/without-crd?ref=v0.1.0`)
+  }
+  expect(Effect.runSync(contents(reference, files, {})).definition).toBe(definition)
+})
+
 describe("what a base sets where the values say nothing", () => {
   const layers = (reference: string, files: ByPath = {}) => Effect.runSync(contents(reference, files, {})).layers
   const { admission, ha, "no-ingress": noIngress, persistence, "restrict-metadata": restrictMetadata, "separate-users": separateUsers } =

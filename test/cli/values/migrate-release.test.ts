@@ -40,6 +40,14 @@ const migrated = (base: Option.Option<string>, withoutCrd: boolean, more: object
     return { read: (name: string) => readFileSync(join(out, name), "utf8"), told: screen.of("line") }
   })
 
+const baseWith = Effect.fnUntraced(function*(components: ReadonlyArray<string>) {
+  const base = yield* temporaryFolder("base")
+  const at = (path: string) => `https://git.example.com/agent-job//kustomize/${path}?ref=v0.1.0`
+  const kustomization = { resources: [at("base")], components: components.map((_) => at(`components/${_}`)) }
+  writeFileSync(join(base, "kustomization.yaml"), JSON.stringify(kustomization))
+  return base
+})
+
 it.live.each([
   { components: [], namespace: "", isBeside: true },
   { components: ["pool"], namespace: "agent-job-tasks", isBeside: false }
@@ -47,26 +55,25 @@ it.live.each([
   "has the tasks of a release where the components of the base have theirs, and says so: over one with $components",
   ({ components, isBeside, namespace }) =>
     Effect.gen(function*() {
-      const [base, at] = [
-        yield* temporaryFolder("base"),
-        (path: string) => `https://git.example.com/agent-job//kustomize/${path}?ref=v0.1.0`
-      ]
-      const kustomization = { resources: [at("base")], components: components.map((_) => at(`components/${_}`)) }
-      writeFileSync(join(base, "kustomization.yaml"), JSON.stringify(kustomization))
-      const { read } = yield* migrated(Option.some(base), false)
+      const { read } = yield* migrated(Option.some(yield* baseWith(components)), false)
       expect(parse(read("values.yaml"))).toMatchObject({ task: { namespace } })
       expect(read("MIGRATION.md").includes("Tasks run in namespace scalr, beside the controller")).toBe(isBeside)
     })
 )
 
-it.live.each([true, false])(
-  "leaves the definition out of the overlay, of its commands and of what they say (--without-crd: %s)",
-  (withoutCrd) =>
+it.live.each([
+  { components: [], withoutCrd: true, isPatched: true, isTold: true },
+  { components: [], withoutCrd: false, isPatched: false, isTold: false },
+  { components: ["without-crd"], withoutCrd: true, isPatched: false, isTold: true },
+  { components: ["without-crd"], withoutCrd: false, isPatched: false, isTold: true }
+])(
+  "leaves the definition out of the overlay, of its commands and of what they say: --without-crd $withoutCrd, over one with $components",
+  ({ components, isPatched, isTold, withoutCrd }) =>
     Effect.gen(function*() {
-      const { read } = yield* migrated(Option.none(), withoutCrd)
-      expect(read("kustomization.yaml").includes("patch-custom-resource-definition.yaml")).toBe(withoutCrd)
+      const { read } = yield* migrated(Option.some(yield* baseWith(components)), withoutCrd)
+      expect(read("kustomization.yaml").includes("patch-custom-resource-definition.yaml")).toBe(isPatched)
       expect(read("kustomization.yaml").split("\n")[0]?.includes(" --without-crd ")).toBe(withoutCrd)
-      expect(read("MIGRATION.md").includes("kubectl apply --server-side -k ")).toBe(withoutCrd)
+      expect(read("MIGRATION.md").includes("kubectl apply --server-side -k ")).toBe(isTold)
     })
 )
 
