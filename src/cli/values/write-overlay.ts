@@ -73,9 +73,7 @@ const whereServerIs = ({ from, to: { config } }: Overlay, { server }: Contents, 
   server === "none" || config.namespace === from.config.namespace || url !== ""
     ? []
     : [
-      `Its server is in namespace ${config.namespace}, and a new one begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address, unless the base has it: ${server}://${
-        serverName(from.config)
-      }.${config.namespace}.svc:${serverPort}`
+      `Its server is in namespace ${config.namespace}, and a new one begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address, unless the base has it: ${server}://${serverName}.${config.namespace}.svc:${serverPort}`
     ]
 
 const misread = (config: ResolvedConfig): Effect.Effect<void, BadInput> => {
