@@ -27,7 +27,7 @@ const flags = {
   url: Flag.String("url").pipe(
     Flag.withMetavar("URL"),
     Flag.optional,
-    Flag.withDescription("The agent-job server that gives work from now on; by default agent.url of the release.")
+    Flag.withDescription("The agent-job server that gives work from now on; by default agent.url of the release, or else that of the base.")
   ),
   ...overlayFlags,
   context: clusterFlags.context

@@ -1,5 +1,5 @@
-// Finds out which components are beside a base, which are in it, and so what it sets, whether it closes all egress, and what its server speaks.
-// What is not on this machine is judged by its name. One with a values.yaml of its own is refused.
+// Finds out which components are beside a base and in it, and so what it sets, also by the inputs of component pool, whether it closes all
+// egress, and what its server speaks. What is not on this machine is judged by its name. One with a values.yaml of its own is refused.
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
 import { Effect, Option, Schema } from "effect"
 import { readFileSync, realpathSync } from "node:fs"
@@ -7,13 +7,14 @@ import { resolve } from "node:path"
 import { parse } from "yaml"
 import { configMapName } from "../../core/manifest/installation/config-map.ts"
 import type { Options } from "../../core/overlay/overlay.ts"
-import { layersOf, shippedComponents, shippedRelease } from "../../core/overlay/shipped.ts"
+import { layersOf, type ShippedComponent, shippedComponents, shippedRelease } from "../../core/overlay/shipped.ts"
 import type { Tree } from "../../schema/document/layers.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import { shownPath } from "../files/input.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type Base, isRemote, kustomizationIn, realPathOf } from "./base-reference.ts"
 import { componentBeside } from "./overlay-files.ts"
+import { type Generator, type Inputs, inputsOfStandalone, inputsOver, poolOf } from "./pool-of-base.ts"
 
 /** Runs `read`, and fails if it throws: a kustomization that cannot be read is not skipped, because it might close all egress. */
 const reading = <A>(folder: string, read: () => A): Effect.Effect<A, BadInput> =>
@@ -28,12 +29,17 @@ const reading = <A>(folder: string, read: () => A): Effect.Effect<A, BadInput> =
   })
 
 const List = Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String)))
-const Generator = Schema.Struct({ name: Schema.optionalKey(Schema.String), files: List, literals: List })
 const Kustomization = Schema.Struct({
   resources: List,
   components: List,
   bases: List,
-  configMapGenerator: Schema.optionalKey(Schema.NullOr(Schema.Array(Generator)))
+  configMapGenerator: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Struct({
+    name: Schema.optionalKey(Schema.String),
+    env: Schema.optionalKey(Schema.NullOr(Schema.String)),
+    envs: List,
+    files: List,
+    literals: List
+  }))))
 })
 const decoded = Schema.decodeUnknownOption(Kustomization)
 
@@ -42,14 +48,11 @@ const parsed = Option.liftThrowable((text: string): unknown => parse(text))
 /** Returns what is read of a kustomization: nothing if it is invalid, because kustomize refuses it too. */
 const read = (text: string): typeof Kustomization.Type => Option.getOrElse(Option.flatMap(parsed(text), decoded), () => ({}))
 
-const listedIn = ({ bases, components, resources }: typeof Kustomization.Type): ReadonlyArray<string> =>
-  [resources, components, bases].flatMap((list) => list ?? [])
-
-/** Reports whether it gives the controller's ConfigMap a values.yaml: that of an overlay over it takes its place as a whole. */
-const hasValues = ({ configMapGenerator }: typeof Kustomization.Type): boolean =>
-  (configMapGenerator ?? []).some(({ files, literals, name }) =>
+/** Reports whether one of them gives the controller's ConfigMap a layer of that name. */
+const hasLayer = (generators: ReadonlyArray<Generator>, layer: "pool" | "values"): boolean =>
+  generators.some(({ files, literals, name }) =>
     name === configMapName(shippedRelease) &&
-    [files, literals].flat().some((_) => /^(values\.yaml=|([^=]*\/)?values\.yaml$)/u.test(_ ?? ""))
+    [files, literals].flat().some((_) => new RegExp(`^(${layer}\\.yaml=|([^=]*/)?${layer}\\.yaml$)`, "u").test(_ ?? ""))
   )
 
 const agent = ["namespaces", "admission", "no-ingress", "pool"]
@@ -73,35 +76,68 @@ export const componentsOfOverlays: Readonly<Record<string, ReadonlyArray<string>
 const componentAt = (path: string): ReadonlyArray<string> =>
   /(?<=\/kustomize\/components\/)[^/]+$|(?<=\/components\/)restricted-egress$/u.exec(path) ?? []
 
-/** Returns the components that a reference to what is not on this machine stands for, by its path without what it asks for. */
-const componentsOf = (reference: string): ReadonlyArray<string> => {
-  const path = reference.replace(/\/?(\?.*)?$/u, "")
-  return Object.entries(componentsOfOverlays).find(([overlay]) => path.endsWith(`/${overlay}`))?.[1] ?? componentAt(path)
+/** What was found in a base so far. */
+interface Found {
+  readonly components: ReadonlySet<string>
+  /** The inputs of component pool where the search is. */
+  readonly inputs: Inputs
+  /** Component pool with the inputs of its last use, `unread` if these are not known, or nothing if the base takes no work. */
+  readonly pool?: ShippedComponent | "unread"
 }
 
+/** Returns what is found with these components too. Each use of component pool takes the inputs as they are then. */
+const using = (found: Found, components: ReadonlyArray<string>): Found => ({
+  ...found,
+  components: new Set([...found.components, ...components]),
+  ...(components.includes("pool") && { pool: poolOf(found.inputs) ?? "unread" })
+})
+
 /**
- * Returns the names of the components that the kustomization at `reference` is or lists, or others that it lists. `seen` has the folders
- * that were looked at before. What a kustomization lists is resolved from its real path, as kustomize does.
+ * Returns what is found with what is not on this machine too, by its path without what it asks for. People edit the literals of an overlay,
+ * so that those there are not known, but where the server comes with it.
  */
-const foundIn = (reference: string, from: string, seen = new Set<string>()): Effect.Effect<ReadonlyArray<string>, BadInput> =>
+const usingElsewhere = (found: Found, reference: string): Found => {
+  const path = reference.replace(/\/?(\?.*)?$/u, "")
+  const overlay = Object.entries(componentsOfOverlays).find(([overlay]) => path.endsWith(`/${overlay}`))?.[1]
+  return overlay === undefined
+    ? using(found, componentAt(path))
+    : using({ ...found, inputs: overlay.includes("server") ? inputsOfStandalone : {} }, overlay)
+}
+
+/** Returns what is found with what these generators make too, in a kustomization that is the components `here`. */
+const generated = (found: Found, generators: ReadonlyArray<Generator>, here: ReadonlyArray<string>): Found => ({
+  ...found,
+  inputs: inputsOver(found.inputs, generators),
+  ...(hasLayer(generators, "pool") && !here.includes("pool") && { pool: "unread" })
+})
+
+/**
+ * Returns what is found in the kustomization at `reference` too, and in what it lists, in the order of kustomize: resources, generators,
+ * components. `seen` has the folders that were looked at before. What a kustomization lists is resolved from its real path, as kustomize
+ * does.
+ */
+const foundIn = (found: Found, reference: string, from: string, seen = new Set<string>()): Effect.Effect<Found, BadInput> =>
   Effect.gen(function*() {
     const folder = resolve(from, reference)
     const kustomization = yield* reading(folder, () => kustomizationIn(folder))
-    if (kustomization === undefined) return componentsOf(reference)
+    if (kustomization === undefined) return usingElsewhere(found, reference)
     const place = yield* reading(folder, () => realpathSync(folder))
     const here = [folder, place].flatMap(componentAt)
-    if (seen.has(place)) return here
+    const entered = using(found, here)
+    if (seen.has(place)) return entered
     seen.add(place)
-    const kustomized = read(yield* reading(folder, () => readFileSync(kustomization, "utf8")))
-    if (hasValues(kustomized)) {
+    const { bases, components, configMapGenerator, resources } = read(yield* reading(folder, () => readFileSync(kustomization, "utf8")))
+    const generators = configMapGenerator ?? []
+    if (hasLayer(generators, "values")) {
       return yield* new BadInput({
         message: `The base has a values.yaml in ${
           shownPath(folder)
         }, which that of this overlay would replace as a whole; name the base below it with --base, and give that file to agent-job overlay with --values too; or, if all that it says is about tasks, give it another name there, such as team.yaml.`
       })
     }
-    const below = yield* Effect.forEach(listedIn(kustomized), (listed) => foundIn(listed, place, seen))
-    return here.concat(...below)
+    const within = (before: Found, listed: string) => foundIn(before, listed, place, seen)
+    const below = yield* Effect.reduce([...resources ?? [], ...bases ?? []], () => entered, within)
+    return yield* Effect.reduce(components ?? [], () => generated(below, generators, here), within)
   })
 
 const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folder, () => kustomizationIn(folder) !== undefined)
@@ -113,6 +149,8 @@ export interface Contents extends Required<Pick<Options, "available" | "closed" 
   readonly definition: boolean
   /** Whether it makes the shipped namespaces, by component namespaces. */
   readonly namespaces: boolean
+  /** Whether it takes work from a server that is not known, by component pool. */
+  readonly unreadPool: boolean
 }
 
 /** Returns the shipped components beside the base, and what is in it. Its reference is resolved from `out`, the overlay. */
@@ -120,8 +158,11 @@ export const contentsOf = Effect.fnUntraced(function*({ reference }: Base, out: 
   const from = realPathOf(resolve(out))
   const isThere = (component: string | undefined): Effect.Effect<boolean, BadInput> =>
     component === undefined ? Effect.succeed(false) : isRemote(reference) ? Effect.succeed(true) : isIn(resolve(from, component))
-  const found = new Set(yield* foundIn(reference, from))
-  const present = shippedComponents.filter(({ name }) => found.has(name))
+  const { components: found, pool } = yield* foundIn({ components: new Set(), inputs: {} }, reference, from)
+  const present = [
+    ...shippedComponents.filter(({ name }) => found.has(name)),
+    ...(pool === undefined || pool === "unread" ? [] : [pool])
+  ]
   return {
     available: yield* Effect.filter(
       shippedComponents.filter((_) => !present.includes(_)),
@@ -132,6 +173,7 @@ export const contentsOf = Effect.fnUntraced(function*({ reference }: Base, out: 
     definition: !found.has("without-crd"),
     namespaces: found.has("namespaces"),
     closed: found.has("restricted-egress"),
-    server: !found.has("server") ? "none" : found.has("server-tls") ? "https" : "http"
+    server: !found.has("server") ? "none" : found.has("server-tls") ? "https" : "http",
+    unreadPool: pool === "unread"
   }
 })

@@ -1,7 +1,7 @@
 // Reads a Helm release from the cluster, writes the overlay for its values, and describes the move in a page beside it.
 // Used by cli/commands/migrate.ts.
 import { Effect, Option } from "effect"
-import { type Chosen, type Image, imageOf } from "../../core/migration/chosen.ts"
+import { type Chosen, type Image, imageOf, withServerOf } from "../../core/migration/chosen.ts"
 import { move } from "../../core/migration/move.ts"
 import { report } from "../../core/migration/report.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -63,7 +63,7 @@ export const migrateRelease = Effect.fn("migrateRelease")(
     const contents = yield* contentsOf(base, out)
     const chosen: Chosen = { ...named, withoutCrd: withoutCrd || !contents.definition }
     const moved = yield* Effect.mapError(
-      Effect.fromResult(move(release, chosen, contents.layers)),
+      Effect.fromResult(move(release, withServerOf(contents.layers, release.config, chosen), contents.layers)),
       (problems) => unusable(`${release.namespace}/${name}`, problems)
     )
     const page = report(moved, shownPath(out))

@@ -44,8 +44,14 @@ export const loaded = (
 export const valuesOver = Effect.fn("valuesOver")(function*(paths: ReadonlyArray<string>, below: ReadonlyArray<Tree>) {
   const { layers } = yield* Effect.catch(loaded(paths), unusable)
   const values = yield* lazily(async () => {
-    const { parseTrees } = await import("../../schema/values/values.ts")
-    return Effect.mapError(Effect.fromResult(parseTrees([...below, ...layers.map(({ tree }) => tree)])), (problems) =>
+    const [{ parseTrees }, { textAt }] = await Promise.all([
+      import("../../schema/values/values.ts"),
+      import("../../core/resolve/tree-path.ts")
+    ])
+    const own = layers.map(({ tree }) => tree)
+    const hasToken = own.some((tree) => textAt(tree, "agent.token") + textAt(tree, "agent.auth.token") !== "")
+    const between = hasToken ? [{ agent: { tokenExistingSecret: { name: "" } } }] : [] // a token in place of the Secret of the base
+    return Effect.mapError(Effect.fromResult(parseTrees([...below, ...between, ...own])), (problems) =>
       new BadInput({
         message: [
           "The values cannot be used over what the components of the base set; correct this and try again:",

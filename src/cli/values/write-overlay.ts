@@ -4,8 +4,10 @@
 import { Effect, Record, Result } from "effect"
 import { serverName } from "../../core/manifest/server-names.ts"
 import { type InlineSecret, readersOf, secretsLeft, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
+import { otherServerNamespace } from "../../core/network/pool-server.ts"
 import { misreadName } from "../../core/overlay/identity.ts"
 import { missingSecret, type Overlay, overlay } from "../../core/overlay/overlay.ts"
+import { proxyVariables } from "../../core/resolve/network.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { serverPort } from "../../core/task/places.ts"
 import { makeSecret } from "../../core/text/make-secret.ts"
@@ -68,14 +70,42 @@ const inMadeNamespace = ({ from: { config: made }, to: { config } }: Overlay, { 
     )
     : Effect.void
 
-/** Returns a hint about a server that the overlay has in another namespace, if the values do not say where it is. */
-const whereServerIs = ({ from, to: { config } }: Overlay, { server }: Contents, url: string): ReadonlyArray<string> =>
-  server === "none" || config.namespace === from.config.namespace || url !== ""
+/** Returns what cannot be written without knowing the server that gives work, or nothing if all can. */
+const ofServer = ({ admissionPolicies, namespace, taskNamespace, taskNetwork }: ResolvedConfig, closed: boolean, { global }: Values) => {
+  if (taskNetwork.denyPods && !closed) return "the policy of task.networkPolicy.denyPods has to open it"
+  if (admissionPolicies !== undefined && namespace === taskNamespace) {
+    return "the policies have to keep tasks from the Secret with its token"
+  }
+  return Object.keys(proxyVariables(global.proxy, "")).length > 0
+    ? "a short name of it must not be asked through global.proxy"
+    : undefined
+}
+
+/** Fails if the base takes work from a server that could not be read, and what is written depends on it. */
+const withoutServer = (config: ResolvedConfig, { closed, unreadPool }: Contents, values: Values): Effect.Effect<void, BadInput> => {
+  const why = unreadPool && config.pool === undefined ? ofServer(config, closed, values) : undefined
+  return why === undefined
+    ? Effect.void
+    : Effect.fail(
+      new BadInput({
+        message:
+          `The base takes work from a server by component pool, and which one cannot be read here, but ${why}; give agent.url and agent.tokenExistingSecret.name in the values too.`
+      })
+    )
+}
+
+/** Reports whether the values, and not the base, say which server gives work. */
+const isGiven = (url: string, { pool }: ResolvedConfig): boolean => url !== "" && url !== pool?.url
+
+/** Returns a hint about a server that the overlay has in another namespace, if neither the values nor the base say where it is. */
+const whereServerIs = ({ from, to: { config } }: Overlay, { server, unreadPool }: Contents, url: string): ReadonlyArray<string> =>
+  server === "none" || config.namespace === from.config.namespace || isGiven(url, from.config) ||
+    (url !== "" && otherServerNamespace(config) === undefined)
     ? []
     : [
-      `Its server is in namespace ${config.namespace}, and a new one begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address, unless the base has it: ${server}://${
-        serverName(from.config)
-      }.${config.namespace}.svc:${serverPort}`
+      `Its server is in namespace ${config.namespace}, and a new one begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address${
+        unreadPool ? ", unless the base has it" : ""
+      }: ${server}://${serverName}.${config.namespace}.svc:${serverPort}`
     ]
 
 const misread = (config: ResolvedConfig): Effect.Effect<void, BadInput> => {
@@ -131,6 +161,7 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
   yield* misread(made.to.config)
   yield* inTwoNamespaces(made.to.config, contents)
   yield* inMadeNamespace(made, contents)
+  yield* withoutServer(made.to.config, contents, values)
   const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
   const { namespace: ofController, taskNamespace } = made.to.config

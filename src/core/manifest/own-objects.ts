@@ -8,7 +8,8 @@ import { serverClaim, serverName, serverSecrets } from "./server-names.ts"
 
 type Names = ReadonlyArray<string | undefined>
 
-const unique = (names: Names): ReadonlyArray<string> => [...new Set(names.filter((name) => name !== undefined))]
+/** Returns each name once, sorted: lists from values that say the same in another way are the same text in a policy. */
+const unique = (names: Names): ReadonlyArray<string> => [...new Set(names.filter((name) => name !== undefined))].toSorted()
 
 const ofSources = (envFrom: ReadonlyArray<V1EnvFromSource> = []): Names => envFrom.map(({ secretRef }) => secretRef?.name)
 
@@ -36,7 +37,7 @@ const isShared = ({ namespace, taskNamespace }: Pick<ResolvedConfig, "namespace"
 /** Returns the Secrets of the controller and the server if tasks run in the same namespace, and none otherwise. */
 const secretsBesideTasks = (config: ResolvedConfig): Names =>
   isShared(config)
-    ? [config.token?.secret.name, ...Object.values(serverSecrets(config)), ...ofSources(config.controller.container.envFrom)]
+    ? [config.token?.secret.name, ...Object.values(serverSecrets), ...ofSources(config.controller.container.envFrom)]
     : []
 
 /**
@@ -76,13 +77,13 @@ export const ownClaims = (config: ResolvedConfig): ReadonlyArray<string> => {
     `${name}-cache`,
     cache?.volume.persistentVolumeClaim?.claimName,
     ...volumes.filter((volume) => !isWritten(volume)).map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName),
-    isShared(config) ? serverClaim(config) : undefined
+    isShared(config) ? serverClaim : undefined
   ])
 }
 
 /** Returns the mistake of each identity that is the account of the controller or the server, whose rights its tasks would have. */
 export const takenIdentities = (config: ResolvedConfig): ReadonlyArray<Mistake> => {
-  const accounts = isShared(config) ? [config.account.name, serverName(config)] : []
+  const accounts = isShared(config) ? [config.account.name, serverName] : []
   return (config.identities ?? []).flatMap(({ name }, index) =>
     !accounts.includes(name) ? [] : [{
       path: ["task", "identities", index, "name"],

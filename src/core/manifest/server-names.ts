@@ -1,19 +1,12 @@
-// The names of the server's objects that other builders have to know: the Secrets with its tokens and certificate, and the volume
-// claim with its database.
-// Used by core/manifest/installation/server, core/manifest/own-objects and core/network/pool-server.
-import type { ResolvedConfig } from "../resolve/resolve.ts"
+// The names of the server, of the Secrets with its tokens and certificate, and of the volume claim with its database.
+// They are the shipped ones, whatever the installation beside it is called: its volume, and so all states, would not follow to another.
+// Used by core/manifest/installation/server, core/manifest/own-objects, cli/values/pool-of-base and cli/values/write-overlay.
 
-type Named = Pick<ResolvedConfig, "name">
+export const serverName = "agent-job-server"
 
-export const serverName = ({ name }: Named): string => `${name}-server`
-
-export const serverSecrets = ({ name }: Named): { readonly user: string; readonly pool: string; readonly tls: string } => ({
-  user: `${name}-user-token`,
-  pool: `${name}-pool-token`,
-  tls: `${name}-server-tls`
-})
+export const serverSecrets = { user: "agent-job-user-token", pool: "agent-job-pool-token", tls: "agent-job-server-tls" } as const
 
 export const serverVolume = "data"
 
 /** Returns the name that Kubernetes gives the volume claim of the StatefulSet's only replica. */
-export const serverClaim = (of: Named): string => `${serverVolume}-${serverName(of)}-0`
+export const serverClaim = `${serverVolume}-${serverName}-0`

@@ -1,7 +1,7 @@
 // What a person chooses for a move, because no release has it: images of this program and of the runner, and the server that gives work.
 // Invariant: images of the release have no effect any more, since the chart's agent is another program.
 // Used by cli/values/migrate-release.ts and core/migration/move.ts.
-import type { Tree } from "../../schema/document/layers.ts"
+import { merge, type Tree } from "../../schema/document/layers.ts"
 import { textAt, without, withValue } from "../resolve/tree-path.ts"
 
 export interface Image {
@@ -36,6 +36,12 @@ const withImage = (values: Tree, of: string, { repository, tag }: Image): Tree =
 const withImages = (values: Tree, { image, runnerImage }: Chosen): Tree => {
   const images = { agent: image, controller: inherited, "task.worker": inherited, "task.runner": runnerImage }
   return Object.entries(images).reduce((to, [of, named]) => withImage(to, of, named), withValue(values, "global.imageRegistry", ""))
+}
+
+/** Returns what was chosen, with the server of the base's layers if neither the release nor a person names one. */
+export const withServerOf = (base: ReadonlyArray<Tree>, values: Tree, chosen: Chosen): Chosen => {
+  const url = textAt(base.reduce(merge, {}), "agent.url")
+  return url === "" || chosen.url !== undefined || textAt(values, "agent.url") !== "" ? chosen : { ...chosen, url }
 }
 
 /** Returns the chosen server if it is another one than that of the release. */

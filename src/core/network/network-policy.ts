@@ -13,21 +13,21 @@ type Rules = ReadonlyArray<V1NetworkPolicyEgressRule>
 
 const namespaceNamed = (name: string): V1LabelSelector => ({ matchLabels: { "kubernetes.io/metadata.name": name } })
 
-export const toServer = (config: ResolvedConfig): Rules => [{
-  to: [{ namespaceSelector: namespaceNamed(config.namespace), podSelector: selecting(selectorLabels(config, "server")) }],
+/** The server's Pods do not have the name of the installation: beside one that has another name, they keep that of the shipped one. */
+const toServerIn = (namespace: string): Rules => [{
+  to: [{
+    namespaceSelector: namespaceNamed(namespace),
+    podSelector: selecting({ "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" })
+  }],
   ports: [tcp(serverPort)]
 }]
 
-/** Opens the server of another installation, which `agent.url` names, to the Pods of tasks. */
+export const toServer = ({ namespace }: ResolvedConfig): Rules => toServerIn(namespace)
+
+/** Opens the server in another namespace, which `agent.url` names, to the Pods of tasks. */
 const toOtherServer = (config: ResolvedConfig): Rules => {
   const namespace = otherServerNamespace(config)
-  return namespace === undefined ? [] : [{
-    to: [{
-      namespaceSelector: namespaceNamed(namespace),
-      podSelector: selecting({ "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" })
-    }],
-    ports: [tcp(serverPort)]
-  }]
+  return namespace === undefined ? [] : toServerIn(namespace)
 }
 
 /** The controller of Flux that serves the artifacts of AgentTasks with `source.fluxSource`. */

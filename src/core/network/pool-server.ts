@@ -1,19 +1,18 @@
 // The server of agent.url as the network sees it: where the worker of a task connects to, and whose Pods those are inside the cluster.
-// Pure.
-// Used by core/network/network-policy, core/doctor/task-needs, core/scheduling/isolation and cli/doctor/examination.
+// Pure. Used by core/network/network-policy, core/doctor/task-needs, core/scheduling/isolation, cli/doctor/examination and
+// cli/values/write-overlay.
 import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
-import { serverName } from "../manifest/server-names.ts"
 import { shortClusterHost } from "../resolve/network.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 
 const urlOf = ({ pool }: ResolvedConfig): URL | undefined => pool !== undefined && URL.canParse(pool.url) ? new URL(pool.url) : undefined
 
-const service = /^(?<name>[^.]+)\.(?<namespace>[^.]+)\.svc(?:\.|$)/u
+const service = /^[^.]+\.(?<namespace>[^.]+)\.svc(?:\.|$)/u
 
-/** Returns the namespace of the server if it is in the cluster and another installation's. Its address has to name that namespace. */
+/** Returns the namespace of the server if that is in the cluster, and another than the controller's. Its address has to name it. */
 export const otherServerNamespace = (config: ResolvedConfig): string | undefined => {
-  const { name, namespace } = service.exec(urlOf(config)?.hostname ?? "")?.groups ?? {}
-  return name === serverName(config) && namespace === config.namespace ? undefined : namespace
+  const { namespace } = service.exec(urlOf(config)?.hostname ?? "")?.groups ?? {}
+  return namespace === config.namespace ? undefined : namespace
 }
 
 const isInCluster = ({ hostname, href }: URL): boolean => service.test(hostname) || shortClusterHost(href) !== undefined

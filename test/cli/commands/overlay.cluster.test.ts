@@ -16,7 +16,7 @@ import { baseLayer, componentLayers } from "../../../src/core/overlay/shipped.ts
 import { resolve, type ResolvedConfig } from "../../../src/core/resolve/resolve.ts"
 import { type Tree, union } from "../../../src/schema/document/layers.ts"
 import { yamlLayer } from "../../../src/schema/document/yaml-layer.ts"
-import { parseLayers, parseTrees, parseValues } from "../../../src/schema/values/values.ts"
+import { parseLayers, parseTrees, parseValues, type Values } from "../../../src/schema/values/values.ts"
 import { configIn, fileOf, places, rowsAt } from "../../core/manifest/some-values.ts"
 import { begin, dryRun, end } from "../../kustomize/api-server.ts"
 import { build, buildOf, type Built, idOf, meaningOf } from "../../kustomize/build.ts"
@@ -44,20 +44,30 @@ const built = async (file: Tree, of: Installation, options: Options = {}, base =
   }
 }
 
-/** Makes a base of the overlay `standalone` and these components for the length of a test. Returns its folder. */
-const standaloneWith = async (components: ReadonlyArray<string>): Promise<string> => {
+/** Makes a base of this one and these components for the length of a test. Returns its folder. */
+const baseWith = async (resource: string, components: ReadonlyArray<string>, more: object = {}): Promise<string> => {
   const folder = await realpath(await mkdtemp(join(tmpdir(), "agent-job-base-")))
   onTestFinished(() => rm(folder, { recursive: true }))
   const at = (path: string) => relative(folder, absolute("kustomize", path))
-  const kustomization = { resources: [at("overlays/standalone")], components: components.map((_) => at(`components/${_}`)) }
+  const kustomization = { resources: [at(resource)], components: components.map((_) => at(`components/${_}`)), ...more }
   await writeFile(join(folder, "kustomization.yaml"), JSON.stringify(kustomization))
   return folder
 }
+
+const standaloneWith = (components: ReadonlyArray<string>): Promise<string> => baseWith("overlays/standalone", components)
 
 const configOf = (values: Tree, of: Installation): ResolvedConfig => resolve(Result.getOrThrow(parseValues(values)), of)
 
 const isConfig = ({ name }: ResolvedConfig) => ({ kind, metadata }: Built): boolean =>
   kind === "ConfigMap" && metadata.name === `${name}-config`
+
+/** Returns the values that the controller reads from the data of the ConfigMap. */
+const valuesIn = (data: unknown): Values => {
+  const layers = Object.entries(data as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1).map(([name, text]) =>
+    Result.getOrThrow(yamlLayer(name, text))
+  )
+  return Result.getOrThrow(parseLayers(layers))
+}
 
 /**
  * Returns the objects in a form to compare: the ConfigMap as the values that the controller reads from it, and no Secrets, because an
@@ -66,12 +76,9 @@ const isConfig = ({ name }: ResolvedConfig) => ({ kind, metadata }: Built): bool
 const told = (objects: ReadonlyArray<object>, config: ResolvedConfig): unknown => {
   const all = objects.map((_) => JSON.parse(JSON.stringify(_)) as Built)
   const { data, ...rest } = all.find(isConfig(config)) ?? { data: {} }
-  const layers = Object.entries(data as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1).map(([name, text]) =>
-    Result.getOrThrow(yamlLayer(name, text))
-  )
   return {
     ...meaningOf(all.filter((_) => _.kind !== "Secret" && !isConfig(config)(_))),
-    config: [rest, Result.getOrThrow(parseLayers(layers))]
+    config: [rest, valuesIn(data)]
   }
 }
 
@@ -292,12 +299,13 @@ describe("an overlay over a base with components", () => {
   ) as Tree
 
   /** Writes the overlay as a person does, and returns what kustomize builds from it. */
-  const over = (base: string, file: Tree) =>
+  const over = (base: string, file: Tree, of = ours) =>
     Effect.gen(function*() {
       const folder = yield* temporaryFolder("over-base")
       const [given, out] = [join(folder, "given.yaml"), join(folder, "out")]
       yield* Effect.promise(() => writeFile(given, JSON.stringify(file)))
-      const { error } = yield* ran({}, "overlay", "--values", given, "--base", base, "--out", out)
+      const names = ["--name", of.name, "--namespace", of.namespace]
+      const { error } = yield* ran({}, "overlay", "--values", given, "--base", base, "--out", out, ...names)
       expect(error).toBe("")
       return yield* Effect.promise(async () => build(await realpath(out)))
     })
@@ -336,6 +344,41 @@ describe("an overlay over a base with components", () => {
       expect(objects.filter(({ kind }) => kind.startsWith("ValidatingAdmissionPolicy"))).toHaveLength(12)
       expect(yield* Effect.promise(() => dryRun(objects))).toHaveLength(objects.length)
     }))
+
+  const hub = {
+    configMapGenerator: [{
+      name: "agent-job-pool",
+      literals: ["url=http://agent-job-server.hub:8080", "secret=token-of-hub"],
+      options: { annotations: { "config.kubernetes.io/local-config": "true" } }
+    }]
+  }
+  const [blue, spoke] = [{ name: "blue", namespace: "agent-job" }, { name: "spoke", namespace: "spoke" }]
+  const ofHub = () => baseWith("base", ["admission", "pool"], hub)
+  const shared = { task: { namespace: "agent-job" } }
+  it.live.each<{ file: Tree; of: Installation; base: () => string | Promise<string>; has: ReadonlyArray<string> }>([
+    { file: shared, of: ours, base: standalone.base, has: ["agent-job-user-token", "data-agent-job-server-0"] },
+    { file: shared, of: blue, base: standalone.base, has: ["agent-job-user-token", "data-agent-job-server-0"] },
+    { file: { task: { namespace: "spoke" } }, of: spoke, base: ofHub, has: ["token-of-hub"] },
+    { file: { task: { networkPolicy: { denyPods: true } } }, of: blue, base: standalone.base, has: [] },
+    {
+      file: { global: { proxy: { httpProxy: "http://proxy.example.com:3128" } } },
+      of: spoke,
+      base: ofHub,
+      has: [",agent-job-server.hub\""]
+    }
+  ])(
+    "says of the server that the base names what the controller's values say: $file, as $of",
+    ({ base, file, has, of }) =>
+      Effect.gen(function*() {
+        const objects = yield* over(yield* Effect.promise(async () => base()), file, of)
+        const isValues = isConfig(resolve(Result.getOrThrow(parseValues({})), of))
+        const wanted = meaningOf(install(resolve(valuesIn(objects.find(isValues)?.["data"]), of)).filter((_) => _.kind !== "ConfigMap"))
+        const all = meaningOf(objects)
+        expect(Object.fromEntries(Object.keys(wanted).map((id) => [id, all[id]]))).toEqual(wanted)
+        const said = JSON.stringify(objects.filter(({ kind }) => kind === "Deployment" || kind === "ValidatingAdmissionPolicy"))
+        expect(has.filter((_) => !said.includes(_))).toEqual([])
+      })
+  )
 
   const inTasks = ["task-ingress", "metadata-service"]
   it.live.each<{ given: string; file: Tree; tasks: ReadonlyArray<string>; controller?: ReadonlyArray<string> }>([

@@ -327,7 +327,70 @@ describe("agent-job overlay", () => {
       expect(readdirSync(folder)).not.toContain("out")
     }))
 
-  it.live.each([
+  /** Makes a base of these components, with an input of component pool if there is a URL. */
+  const baseOf = (components: ReadonlyArray<string>, url?: string) => {
+    const base = join(folder, "base")
+    mkdirSync(base)
+    const at = (path: string) => `https://git.example.com/agent-job//kustomize/${path}?ref=v0.1.0`
+    const kustomization = {
+      resources: [at("base")],
+      components: components.map((_) => at(`components/${_}`)),
+      configMapGenerator: url === undefined ? [] : [{ name: "agent-job-pool", literals: [`url=${url}`, "secret=token-of-hub"] }]
+    }
+    writeFileSync(join(base, "kustomization.yaml"), JSON.stringify(kustomization))
+    return base
+  }
+
+  const proxy = { global: { proxy: { httpProxy: "http://proxy.example.com:3128" } } }
+  const denyPods = { task: { networkPolicy: { denyPods: true } } }
+  const shared = { task: { namespace: "blue" } }
+  const given = { agent: { url: "http://agent-job-server.hub.svc:8080", tokenExistingSecret: { name: "token-of-hub" } } }
+  const opens = "the policy of task.networkPolicy.denyPods has to open it"
+  const keeps = "the policies have to keep tasks from the Secret with its token"
+  const asks = "a short name of it must not be asked through global.proxy"
+  it.live.each<{ values: object; components: ReadonlyArray<string>; url?: string; but?: string }>([
+    { values: denyPods, components: ["pool"], but: opens },
+    { values: shared, components: ["admission", "pool"], but: keeps },
+    { values: proxy, components: ["pool"], but: asks },
+    { values: denyPods, components: ["pool"], url: "http://agent-job-server.hub.svc:8080" },
+    { values: { ...given, ...denyPods, ...proxy }, components: ["pool"] },
+    { values: denyPods, components: ["pool", "restricted-egress"] },
+    { values: shared, components: ["pool"] },
+    { values: { global: { proxy: { ...proxy.global.proxy, enabled: false } } }, components: ["pool"] },
+    { values: { ...denyPods, ...proxy }, components: ["admission"] }
+  ])(
+    "asks which server gives work where the base does not tell and files depend on it: $values over $components, $url",
+    ({ but, components, url, values }) =>
+      Effect.gen(function*() {
+        const { code, error } = yield* overlay(values, "--base", baseOf(components, url), ...otherNames)
+        expect([code, error]).toEqual(
+          but === undefined ? [0, ""] : [
+            2,
+            `error: The base takes work from a server by component pool, and which one cannot be read here, but ${but}; give agent.url and agent.tokenExistingSecret.name in the values too.\n`
+          ]
+        )
+        expect(readdirSync(folder).includes("out")).toBe(but === undefined)
+      })
+  )
+
+  it.live("has the token of the values in place of the Secret that the base names", () =>
+    Effect.gen(function*() {
+      const base = baseOf(["pool"], "http://agent-job-server.hub.svc:8080")
+      const { code, error } = yield* overlay({ agent: { token: "hunter2" } }, "--base", base, ...otherNames)
+      expect([code, error]).toEqual([0, ""])
+      expect(parse(read("values.yaml"))).toHaveProperty("agent", { tokenExistingSecret: { name: "blue-token" } })
+      expect(read("patch-deployment.yaml")).toContain("secretName: blue-token")
+    }))
+
+  it.live.each<{
+    given: string
+    values: object
+    components: ReadonlyArray<string>
+    url?: string
+    args: ReadonlyArray<string>
+    scheme: string | undefined
+    unless?: boolean
+  }>([
     { given: "a server in another namespace", values: {}, components: ["server"], args: otherNames, scheme: "http" },
     { given: "one that speaks HTTPS", values: {}, components: ["server", "server-tls"], args: otherNames, scheme: "https" },
     {
@@ -337,23 +400,38 @@ describe("agent-job overlay", () => {
       args: otherNames,
       scheme: undefined
     },
+    {
+      given: "an address of the shipped namespace in the base",
+      values: {},
+      components: ["server", "pool"],
+      url: "http://agent-job-server.agent-job.svc:8080",
+      args: otherNames,
+      scheme: "http"
+    },
+    {
+      given: "its address in the base",
+      values: {},
+      components: ["server", "pool"],
+      url: "http://agent-job-server.blue.svc:8080",
+      args: otherNames,
+      scheme: undefined
+    },
+    { given: "one that cannot be read", values: {}, components: ["server", "pool"], args: otherNames, scheme: "http", unless: true },
     { given: "no server in the base", values: {}, components: [], args: otherNames, scheme: undefined },
     { given: "the server where it was", values: {}, components: ["server"], args: ["--name", "blue"], scheme: undefined }
   ])(
     "says what comes with a server in another namespace, and what does not: $given",
-    ({ args, components, scheme, values }) =>
+    ({ args, components, scheme, unless = false, url, values }) =>
       Effect.gen(function*() {
-        mkdirSync(join(folder, "base"))
-        const at = (path: string) => `https://git.example.com/agent-job//kustomize/${path}?ref=v0.1.0`
-        const kustomization = { resources: [at("base")], components: components.map((_) => at(`components/${_}`)) }
-        writeFileSync(join(folder, "base/kustomization.yaml"), JSON.stringify(kustomization))
-        const { code, out: said } = yield* overlay(values, "--base", join(folder, "base"), ...args)
+        const { code, out: said } = yield* overlay(values, "--base", baseOf(components, url), ...args)
         expect([code, said.split("\n").filter((_) => _.startsWith("Its server"))]).toEqual([
           0,
           scheme === undefined
             ? []
             : [
-              `Its server is in namespace blue, and a new one begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address, unless the base has it: ${scheme}://agent-job-server.blue.svc:8080`
+              `Its server is in namespace blue, and a new one begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address${
+                unless ? ", unless the base has it" : ""
+              }: ${scheme}://agent-job-server.blue.svc:8080`
             ]
         ])
       })

@@ -1,4 +1,4 @@
-// Which components a base has, whether it closes all egress, and what its server speaks. NetworkPolicies add up, so a policy that blocks only
+// Which components a base has, what it takes work from, whether it closes all egress, and what its server speaks. NetworkPolicies add up, so a policy that blocks only
 // the metadata service opens all the rest again.
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -174,9 +174,11 @@ describe("what a base sets where the values say nothing", () => {
   const { admission, ha, "no-ingress": noIngress, persistence, "restrict-metadata": restrictMetadata, "separate-users": separateUsers } =
     componentLayers
 
+  const ownServer = { agent: { url: "http://agent-job-server.agent-job.svc:8080", tokenExistingSecret: { name: "agent-job-pool-token" } } }
+
   it.each([
     { reference: `${elsewhere}/base?ref=v0.1.0`, expected: [] },
-    { reference: `${elsewhere}/overlays/standalone?ref=v0.1.0`, expected: [baseLayer, admission, noIngress, restrictMetadata] },
+    { reference: `${elsewhere}/overlays/standalone?ref=v0.1.0`, expected: [baseLayer, admission, noIngress, restrictMetadata, ownServer] },
     { reference: `${elsewhere}/overlays/production/?ref=v0.1.0`, expected: [baseLayer, admission, ha, noIngress, separateUsers] },
     { reference: "https://git.example.com/ours//overlays/standalone?ref=v0.1.0", expected: [] }
   ])("is known of a base elsewhere by its name: $reference", ({ expected, reference }) => expect(layers(reference)).toEqual(expected))
@@ -199,10 +201,13 @@ describe("what a base sets where the values say nothing", () => {
         .toEqual(expected)
   )
 
-  it.each(Object.keys(componentsOfOverlays))("is the same of %s here and elsewhere", async (overlay) => {
+  it.each(Object.keys(componentsOfOverlays))("is the same of %s here and elsewhere, but for literals that people edit", async (overlay) => {
     const of = (reference: string) => Effect.runPromise(contentsOf({ reference, chosen: true }, "."))
-    const { available, ...here } = await of(overlay)
-    expect(await of(`https://git.example.com/agent-job//${overlay}?ref=v0.1.0`)).toEqual({ ...here, available })
+    const here = await of(overlay)
+    const isEdited = ["kustomize/overlays/agent", "kustomize/overlays/production"].includes(overlay)
+    expect(await of(`https://git.example.com/agent-job//${overlay}?ref=v0.1.0`)).toEqual(
+      isEdited ? { ...here, layers: here.layers.slice(0, -1), present: here.present.slice(0, -1), unreadPool: true } : here
+    )
     expect(here.layers.length).toBeGreaterThan(1)
   })
 
@@ -214,6 +219,79 @@ describe("what a base sets where the values say nothing", () => {
       "kustomize/components/ha/kustomization.yaml": ""
     }
     expect(Effect.runSync(contents("../base", files, {})).available.map(({ name }) => name)).toEqual(["mtls"])
+  })
+})
+
+describe("what a base takes work from", () => {
+  const literals = (url: string, secret?: string) => ({
+    name: "agent-job-pool",
+    literals: [`url=${url}`, ...(secret === undefined ? [] : [`secret=${secret}`])]
+  })
+  const [hub, spoke] = [literals("http://agent-job-server.hub:8080", "token-of-hub"), literals("https://spoke.example.com")]
+  const pool = "../kustomize/components/pool"
+  const over = (resource: string, generators: ReadonlyArray<object>, ...components: ReadonlyArray<string>) =>
+    JSON.stringify({ resources: [resource], configMapGenerator: generators, components })
+  const ofPool = { configMapGenerator: [{ name: "agent-job-config", behavior: "merge", files: ["pool.yaml"] }] }
+  const given = (files: ByPath) =>
+    Effect.runSync(contents("../mine", {
+      "kustomize/components/pool/kustomization.yaml": JSON.stringify(ofPool),
+      "team/kustomization.yaml": over(`${elsewhere}/base?ref=v0.1.0`, [hub], pool),
+      ...files
+    }, {}))
+
+  it.each<{ given: string; mine: string; is: readonly [url: string, secret: string] | undefined }>([
+    { given: "its literals", mine: over("../a", [hub], pool), is: ["http://agent-job-server.hub:8080", "token-of-hub"] },
+    {
+      given: "its literals in quotes",
+      mine: over("../a", [literals("'https://a.example.com/?b=c'", "\"s\"")], pool),
+      is: ["https://a.example.com/?b=c", "s"]
+    },
+    {
+      given: "those of a base below, with one merged, and the component once more",
+      mine: over("../team", [spoke], pool),
+      is: ["https://spoke.example.com", "token-of-hub"]
+    },
+    {
+      given: "those of a base below, with one merged that the component has not seen",
+      mine: over("../team", [spoke]),
+      is: ["http://agent-job-server.hub:8080", "token-of-hub"]
+    },
+    {
+      given: "those of a component beside it",
+      mine: over("../a", [hub], `${elsewhere}/components/pool?ref=v0.1.0`),
+      is: ["http://agent-job-server.hub:8080", "token-of-hub"]
+    },
+    {
+      given: "those over an overlay elsewhere",
+      mine: over(`${elsewhere}/overlays/production?ref=v0.1.0`, [hub], pool),
+      is: ["http://agent-job-server.hub:8080", "token-of-hub"]
+    },
+    {
+      given: "one alone over an overlay elsewhere",
+      mine: over(`${elsewhere}/overlays/production?ref=v0.1.0`, [spoke], pool),
+      is: undefined
+    },
+    { given: "an overlay elsewhere", mine: over(`${elsewhere}/overlays/agent?ref=v0.1.0`, []), is: undefined },
+    {
+      given: "files",
+      mine: over("../team", [{ name: "agent-job-pool", behavior: "merge", envs: ["pool.env"] }], pool),
+      is: undefined
+    },
+    { given: "literals that Flux replaces", mine: over("../a", [literals("https://${host}", "s")], pool), is: undefined },
+    { given: "literals that are none", mine: over("../a", [literals("server", "s")], pool), is: undefined },
+    { given: "a layer in place of the component's", mine: over("../team", ofPool.configMapGenerator), is: undefined }
+  ])("is what the component was given last: $given", ({ is, mine }) => {
+    const { layers, present, unreadPool } = given({ "mine/kustomization.yaml": mine })
+    const found = present.find(({ name }) => name === "pool")?.layer
+    expect([found, unreadPool]).toEqual(
+      is === undefined ? [undefined, true] : [{ agent: { url: is[0], tokenExistingSecret: { name: is[1] } } }, false]
+    )
+    expect(layers.at(-1)).toEqual(found ?? layers.at(-1))
+  })
+
+  it("is nothing where it has no pool", () => {
+    const { present, unreadPool } = given({ "mine/kustomization.yaml": over("../a", [hub]) })
+    expect([present, unreadPool]).toEqual([[], false])
   })
 })
 

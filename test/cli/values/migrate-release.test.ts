@@ -61,6 +61,22 @@ it.live.each([
     })
 )
 
+it.live("moves a release that names no server to that of the base, with a Secret of its own for its token", () =>
+  Effect.gen(function*() {
+    const base = yield* temporaryFolder("base")
+    const at = (path: string) => `https://git.example.com/agent-job//kustomize/${path}?ref=v0.1.0`
+    const literals = ["url=https://jobs.example.com", "secret=token-of-hub"]
+    const configMapGenerator = [{ name: "agent-job-pool", literals }]
+    writeFileSync(
+      join(base, "kustomization.yaml"),
+      JSON.stringify({ resources: [at("base")], components: [at("components/pool")], configMapGenerator })
+    )
+    const { read } = yield* migrated(Option.some(base), false, { config: { agent: { token: "hunter2" } } })
+    expect(parse(read("values.yaml"))).toMatchObject({ agent: { tokenExistingSecret: { name: "blue-token" } } })
+    expect(read("MIGRATION.md")).toContain("Work comes from https://jobs.example.com (`agent.url`)")
+    expect(read("MIGRATION.md")).toContain("Make the Secret `blue-token`")
+  }))
+
 it.live.each([
   { components: [], withoutCrd: true, isPatched: true, isTold: true },
   { components: [], withoutCrd: false, isPatched: false, isTold: false },

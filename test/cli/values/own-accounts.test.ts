@@ -15,12 +15,12 @@ describe("an identity", () => {
   it.effect.each([
     { whose: "the controller's account", of: config("prod") },
     { whose: "the controller's account by another name", of: config("prod-blue", { nameOverride: "blue" }) },
-    { whose: "the server's account", of: config("prod-server") }
+    { whose: "the server's account", of: config("agent-job-server") }
   ])("is refused as $whose in its namespace", ({ of }) =>
     Effect.gen(function*() {
       const { message } = yield* Effect.flip(accountsApart(of))
       expect(message).toMatch(
-        /^The values cannot be used: task\.identities\[1\]\.name: "prod[-a-z]*" is the account of the controller or the server in namespace prod, .+\.$/u
+        /^The values cannot be used: task\.identities\[1\]\.name: "[-a-z]+" is the account of the controller or the server in namespace prod, .+\.$/u
       )
     }))
 

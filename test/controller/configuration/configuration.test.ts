@@ -62,7 +62,7 @@ describe("the configuration", () => {
   const why = (name: string) =>
     `values.yaml:2:18 task.identities[0].name: "${name}" is the account of the controller or the server in namespace ours, whose rights no task may have; choose another name, or give the tasks a namespace of their own (task.namespace)`
 
-  it.effect.each([{ name: "runs" }, { name: "runs-server" }])(
+  it.effect.each([{ name: "runs" }, { name: "agent-job-server" }])(
     "gives no task the account of the controller or the server: $name",
     ({ name }) =>
       Effect.gen(function*() {

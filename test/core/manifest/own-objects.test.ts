@@ -93,16 +93,17 @@ describe("the Secrets that an installation has for itself", () => {
       )
   )
 
-  it("are those of controller and server too, where the tasks are in their namespace", () => {
+  it.each(["agent-job", "blue"])("are those of controller and server too, where the tasks are in the namespace of %s", (name) => {
     const values = { agent: { tokenExistingSecret: { name: "pool" } }, controller: { extraEnvFrom: fromSecret } }
-    const [beside, elsewhere] = [configOf(values), configOf({ ...values, ...apart })]
-    const [statefulSet] = secureServer(beside).flatMap((object) =>
+    const [beside, elsewhere] = [configOf(values, { name }), configOf({ ...values, ...apart }, { name })]
+    const [statefulSet] = secureServer(configOf(values)).flatMap((object) =>
+      // as it is shipped
       object.kind === "StatefulSet" ? [JSON.parse(JSON.stringify(object))] : []
     )
-    expect([...ownSecrets(beside)].sort()).toEqual(
-      ["agent-job-client-certificate", "pool", "s", ...secretsIn(statefulSet.spec.template.spec)].sort()
+    expect(ownSecrets(beside)).toEqual(
+      [`${name}-client-certificate`, "pool", "s", ...secretsIn(statefulSet.spec.template.spec)].sort()
     )
-    expect(ownSecrets(elsewhere)).toEqual(["agent-job-client-certificate"])
+    expect(ownSecrets(elsewhere)).toEqual([`${name}-client-certificate`])
     expect(ownSecrets(configOf({ agent: { token: "t" } }))).toContain(
       install(configOf({ agent: { token: "t" } })).find(({ kind }) => kind === "Secret")?.metadata?.name
     )
@@ -147,5 +148,8 @@ describe("the claims that an installation has for itself", () => {
     expect(mounted({ subPath: "shared" }, {})).not.toContain("mirror")
   })
 
-  it("are the server's, where the tasks are in its namespace", () => expect(own({})).toContain("data-agent-job-server-0"))
+  it.each(["agent-job", "blue"])(
+    "are the server's, where the tasks are in the namespace of %s",
+    (name) => expect(ownClaims(configOf({}, { name }))).toEqual([`${name}-cache`, "data-agent-job-server-0"].sort())
+  )
 })

@@ -211,8 +211,8 @@ describe("the Pods of tasks", () => {
     ])
   })
 
-  it("reach Pods for DNS, the server and Flux's artifacts alone", () => {
-    const [policy] = networkPolicies(configOf({ task: { networkPolicy: { denyPods: true } } }))
+  it.each(["agent-job", "blue"])("reach Pods for DNS, the server, which is not renamed, and Flux's artifacts alone: of %s", (name) => {
+    const [policy] = networkPolicies(configOf({ task: { networkPolicy: { denyPods: true } } }, { name }))
     const pods = (policy?.spec?.egress ?? []).flatMap(({ ports, to = [] }) =>
       to.filter(({ ipBlock }) => ipBlock === undefined).map((
         { podSelector }
@@ -220,24 +220,18 @@ describe("the Pods of tasks", () => {
     )
     expect(pods).toEqual([
       ["any", [53, 53, 5353, 5353]],
-      [
-        selecting({
-          "app.kubernetes.io/name": "agent-job",
-          "app.kubernetes.io/instance": "agent-job",
-          "app.kubernetes.io/component": "server"
-        }),
-        [8080]
-      ],
+      [selecting({ "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" }), [8080]],
       [selecting({ app: "source-controller" }), [9090]]
     ])
   })
 
   it.each([
     { url: "http://agent-job-server.theirs.svc:8080", opens: "theirs" },
-    { url: "http://blue-server.agent-job.svc.cluster.local:8080/base", opens: "agent-job" },
+    { url: "http://blue-server.blue.svc.cluster.local:8080/base", opens: "blue" },
+    { url: "http://blue-server.agent-job.svc:8080", opens: undefined },
     { url: "http://agent-job-server.agent-job.svc:8080", opens: undefined },
     { url: "https://server.example.com", opens: undefined }
-  ])("reach the server of another installation that agent.url names: $url", ({ opens, url }) => {
+  ])("reach the server in another namespace that agent.url names: $url", ({ opens, url }) => {
     const rules = (agent: object) => {
       const [policy] = networkPolicies(configOf({ agent, task: { networkPolicy: { denyPods: true } } }))
       return policy?.spec?.egress ?? []

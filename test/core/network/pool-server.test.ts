@@ -30,9 +30,9 @@ it("a worker connects to no server where there is none", () => expect(serverTarg
 it.each([
   { url: "http://agent-job-server.agent-job.svc:8080", is: undefined },
   { url: "http://agent-job-server.theirs.svc.cluster.local:8080", is: "theirs" },
-  { url: "http://other-server.agent-job.svc:8080", is: "agent-job" },
+  { url: "http://other-server.agent-job.svc:8080", is: undefined },
   { url: "https://agent-job-server.theirs.example.com", is: undefined }
 ])(
-  "the server of $url is another installation's, in namespace $is",
+  "the server of $url is in another namespace than the controller: $is",
   ({ is, url }) => expect(otherServerNamespace(configOf({ agent: { token: "t", url } }))).toBe(is)
 )

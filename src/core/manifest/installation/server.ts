@@ -33,7 +33,7 @@ const https = (config: ResolvedConfig): Scheme => ({
   volumes: [{
     name: "server-certificate",
     secret: {
-      secretName: serverSecrets(config).tls,
+      secretName: serverSecrets.tls,
       items: ["tls.crt", "tls.key"].map((key) => ({ key, path: key })),
       defaultMode: secretMode(config.controller.pod)
     }
@@ -45,7 +45,7 @@ const probe = (path: string, { ofProbe }: Scheme): V1Probe => ({
   periodSeconds: 10,
   timeoutSeconds: 5
 })
-const metadata = (config: ResolvedConfig) => objectMetadata(config, "server", { name: serverName(config), namespace: config.namespace })
+const metadata = (config: ResolvedConfig) => objectMetadata(config, "server", { name: serverName, namespace: config.namespace })
 
 const service = (config: ResolvedConfig, { portName }: Scheme): V1Service => ({
   apiVersion: "v1",
@@ -63,7 +63,6 @@ const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
   const { container, pod } = config.controller
   const own = config.server
   const env = withOurs(own.container.env, scheme.env)
-  const secrets = serverSecrets(config)
   return {
     apiVersion: "apps/v1",
     kind: "StatefulSet",
@@ -72,7 +71,7 @@ const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
       replicas: 1,
       // With OrderedReady, a Pod that never gets ready would keep the corrected template from its place (kubernetes#67250).
       podManagementPolicy: "Parallel",
-      serviceName: serverName(config),
+      serviceName: serverName,
       selector: { matchLabels: selectorLabels(config, "server") },
       template: {
         metadata: {
@@ -82,7 +81,7 @@ const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
         },
         spec: {
           ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
-          serviceAccountName: serverName(config),
+          serviceAccountName: serverName,
           automountServiceAccountToken: false,
           enableServiceLinks: false,
           terminationGracePeriodSeconds: 30,
@@ -124,8 +123,8 @@ const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
           }],
           volumes: [
             { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
-            secretFile(pod, "user-token", secrets.user, "token"),
-            secretFile(pod, "pool-token", secrets.pool, "token"),
+            secretFile(pod, "user-token", serverSecrets.user, "token"),
+            secretFile(pod, "pool-token", serverSecrets.pool, "token"),
             ...scheme.volumes
           ]
         }
