@@ -11,6 +11,7 @@ import { constants, createGzip } from "node:zlib"
 import { type ArchiveSize, archiveSize, entryAction } from "../../core/stage/archive-entry.ts"
 import { endings, isConfiguration } from "../../core/stage/configuration-files.ts"
 import { upTo } from "../../http/body.ts"
+import { saveAsUtf8, utf8Text } from "../../schema/document/utf8-text.ts"
 import type { EngineName } from "../../schema/names.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
@@ -198,13 +199,11 @@ const rulesOf = Effect.fnUntraced(function*(root: string) {
     },
     catch: (error) => new BadInput({ message: `Cannot read ${path}: ${problemOf(error)}; correct that.` })
   })
-  if (!isUtf8(bytes) || bytes.includes(0)) {
-    return yield* new BadInput({
-      message:
-        ".terraformignore is not UTF-8 text, so its rules cannot be used; save it as UTF-8, which PowerShell 5 does only when told to."
-    })
+  const text = utf8Text(bytes)
+  if (Option.isNone(text)) {
+    return yield* new BadInput({ message: `.terraformignore is not UTF-8 text, so its rules cannot be used; ${saveAsUtf8}.` })
   }
-  return yield* Effect.mapError(Effect.fromResult(ignoreRules(bytes.toString())), ({ line, rule }) =>
+  return yield* Effect.mapError(Effect.fromResult(ignoreRules(text.value)), ({ line, rule }) =>
     new BadInput({
       message:
         `.terraformignore:${line}: ${rule} cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character, and no class such as [[:digit:]] is known; correct that line.`

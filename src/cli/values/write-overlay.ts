@@ -126,6 +126,14 @@ const takenOut = ({ name, values }: Wanted): { readonly values: Values; readonly
   return { secrets, values: secrets.length === 0 ? values : Result.getOrThrow(parseTrees([difference(defaultValues, bare)])) }
 }
 
+/** Returns what to change of variables with `$$`, if there are any. */
+const withoutEscapes = (secrets: ReadonlyArray<InlineSecret>): string => {
+  const paths = secrets.flatMap(({ data, escaped = [] }) => Object.entries(data).filter(([key]) => escaped.includes(key)))
+  return paths.length === 0
+    ? ""
+    : `, with $ for each $$ in ${paths.map(([, path]) => shown(path)).join(", ")} (Kubernetes reads it so there, but not in a Secret)`
+}
+
 /** Returns how to make the Secrets: in the namespace of each Pod that reads them. */
 const toMake = (secrets: ReadonlyArray<InlineSecret>, config: ResolvedConfig): ReadonlyArray<string> => {
   if (secrets.length === 0) return []
@@ -133,7 +141,9 @@ const toMake = (secrets: ReadonlyArray<InlineSecret>, config: ResolvedConfig): R
   return [
     `The secrets in the clear that were recognised, by name or form, are in none of them: ${
       paths.join(", ")
-    }. Write each into a file with the name of its key and no line end, and make these Secrets; to one that is there, add the key:`,
+    }. Write each into a file with the name of its key and no line end${
+      withoutEscapes(secrets)
+    }, and make these Secrets; to one that is there, add the key:`,
     ...secrets.flatMap((secret) =>
       readersOf(secret, config).map((namespace) => `  ${makeSecret(namespace, secret.name, Record.map(secret.data, (_, key) => key))}`)
     )

@@ -4,9 +4,10 @@
 import { Array, Data, Effect, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { text as textOf } from "node:stream/consumers"
+import { buffer } from "node:stream/consumers"
 import { allTold, type Fault } from "../../schema/document/fault.ts"
 import type { Layer } from "../../schema/document/layers.ts"
+import { saveAsUtf8, utf8Text } from "../../schema/document/utf8-text.ts"
 import { yamlLayer } from "../../schema/document/yaml-layer.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import { parseLayers, type Values } from "../../schema/values/values.ts"
@@ -74,7 +75,8 @@ const longestText = 1024 * 1024
 const readOne = (one: ValuesFile): Effect.Effect<ValuesText, Fault> => one.isLayer ? readLayer(one) : Effect.fail(misnamed(one.file))
 
 const readLayer = ({ file, isPipe, path }: ValuesFile): Effect.Effect<ValuesText, Fault> =>
-  reading(file, () => path === standardInput ? textOf(process.stdin) : readFile(path, "utf8")).pipe(
+  reading(file, () => path === standardInput ? buffer(process.stdin) : readFile(path)).pipe(
+    Effect.flatMap((bytes) => Effect.fromOption(utf8Text(bytes), () => ({ file, message: `is not UTF-8 text; ${saveAsUtf8}` }))),
     Effect.filterOrFail(
       (text) => text.length <= longestText,
       () => ({ file, message: "is larger than 1 MiB, the most that a ConfigMap holds; check that it is the file you mean" })

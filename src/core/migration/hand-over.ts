@@ -15,9 +15,14 @@ const selector = (labels: Readonly<Record<string, string>>): string =>
 const inJq = (path: ReadonlyArray<string | number>): string =>
   path.map((_) => typeof _ === "string" && /^\w+$/u.test(_) ? `.${_}` : `[${JSON.stringify(_)}]`).join("")
 
-const secretObject = ({ data, name }: InlineSecret, namespace: string): string =>
+/** Returns what makes of the value of a variable what Kubernetes makes of it, which leaves what a Secret gives as it is. */
+const unescaped = (isEscaped: boolean): string => isEscaped ? ` | split("$$") | join("$")` : ""
+
+const secretObject = ({ data, escaped = [], name }: InlineSecret, namespace: string): string =>
   `{apiVersion: "v1", kind: "Secret", metadata: {name: ${JSON.stringify(name)}, namespace: ${JSON.stringify(namespace)}}, stringData: {${
-    Object.entries(data).map(([key, path]) => `${JSON.stringify(key)}: (.config${inJq(path)} | tostring)`).join(", ")
+    Object.entries(data).map(([key, path]) =>
+      `${JSON.stringify(key)}: (.config${inJq(path)} | tostring${unescaped(escaped.includes(key))})`
+    ).join(", ")
   }}}`
 
 /** Returns the step that copies secret values from the Secret of the release into ours. They pass through pipes only. */

@@ -3,7 +3,7 @@
 // Used by core/migration/release-values.ts, and by cli/values/write-overlay.ts for values that come from no release.
 import { isTree, type Tree } from "../../schema/document/layers.ts"
 import { get, textAt, without, withValue } from "../resolve/tree-path.ts"
-import { isSecret, isSecretBesideReference, type Variable } from "./secret-variable.ts"
+import { isEscaped, isSecret, isSecretBesideReference, type Variable } from "./secret-variable.ts"
 
 type Path = ReadonlyArray<string | number>
 
@@ -11,6 +11,8 @@ type Path = ReadonlyArray<string | number>
 export interface InlineSecret {
   readonly name: string
   readonly data: Readonly<Record<string, Path>>
+  /** The keys whose content has `$$` in the values, which Kubernetes reads as `$` in the value of a variable, and not in a Secret. */
+  readonly escaped?: ReadonlyArray<string>
 }
 
 /** Returns whose Pods alone read what stands at a path; undefined if both do. */
@@ -80,6 +82,12 @@ const withReferences = (given: unknown, found: ReadonlyArray<Placed>): unknown =
 
 const path = (key: string, ...rest: Path): Path => [...key.split("."), ...rest]
 
+/** Returns the Secret for the variables, which are below `at`. */
+const secretOf = (name: string, at: Path, found: ReadonlyArray<Placed>): InlineSecret => {
+  const escaped = found.filter(isEscaped).map((_) => _.name)
+  return { name, data: Object.fromEntries(found.map((_) => [_.name, [...at, ..._.path]])), ...(escaped.length > 0 && { escaped }) }
+}
+
 /**
  * Moves the secrets among the variables of one key into a Secret. Each variable stays at its place and refers to what the Secret gives: a
  * variable that is given by name overrides every Secret, so without it a farther variable of the same name would be in effect.
@@ -88,7 +96,7 @@ const variables = (release: string, key: string, suffix: string): Taking => ({ s
   const env = get(values, `${key}.extraEnv`)
   const found = variablesOf(env).filter(isSecret)
   if (found.length === 0) return { secrets, values }
-  const secret = { name: `${release}-${suffix}`, data: Object.fromEntries(found.map((_) => [_.name, path(key, "extraEnv", ..._.path)])) }
+  const secret = secretOf(`${release}-${suffix}`, path(key, "extraEnv"), found)
   const given = get(values, `${key}.extraEnvFrom`)
   const others: ReadonlyArray<unknown> = Array.isArray(given) ? given : []
   const isNamed = others.some((_) => isTree(_) && textAt(_, "secretRef.name") === secret.name && textAt(_, "prefix") === "")
@@ -113,7 +121,7 @@ const sidecars = (release: string): Taking => ({ secrets, values }) => {
     const found = variablesOf(env).filter(isSecret)
     if (found.length === 0) return container
     const name = `${release}-sidecar-${typeof container["name"] === "string" ? container["name"] : index}-env`
-    made.push({ name, data: Object.fromEntries(found.map((_) => [_.name, path("task.sidecars", index, "env", ..._.path)])) })
+    made.push(secretOf(name, path("task.sidecars", index, "env"), found))
     const from = (at: number) => found.find(({ path: [first] }) => first === at)?.name
     return {
       ...container,

@@ -32,11 +32,23 @@ const isAmount = /^-?\d{1,9}(\.\d+)?$/u
 const isNamedSecret = (name: string, text: string): boolean =>
   !namesOther.test(name) && !noSecret.test(text) && (isAmount.test(text) ? namesPassword : namesSecret).test(name)
 
-/** A reference to another variable. Kubernetes replaces it by the value of that variable, but not in a text that comes from a Secret. */
-const reference = /\$\([^)]*\)/gu
+/**
+ * What Kubernetes replaces, but not in a text that comes from a Secret: an escaped `$`, which begins no reference, and a reference to another
+ * variable, by the value of that variable.
+ */
+const replaced = /\$\$|\$\([^)]*\)/gu
+/** A reference that stands where the secret of a text would: in a URL, as in `password=$(NAME)`, or as in `Bearer $(NAME)`. */
+const refersToSecret = new RegExp(
+  [
+    /:\/\/[^/\s]*\$\([^)]*\)@/u,
+    /(passw(or)?d|pwd|passphrase|secret|token|key|auth)["']?\s*[:=]\s*["']?\$\(/u,
+    /^(basic|bearer)\s+\$\([^)]*\)$/u
+  ].map(({ source }) => source).join("|"),
+  "iu"
+)
 
 const textOf = (value: unknown): string => typeof value === "string" ? value : typeof value === "number" ? String(value) : ""
-const ownText = (text: string): string => text.replace(reference, "")
+const ownText = (text: string): string => text.replace(replaced, (found) => found === "$$" ? found : "")
 
 /** Reports whether a variable is a secret that a Secret can give. One with a reference is not, and may be named after what it refers to. */
 export const isSecret = ({ name, value }: Variable): boolean => {
@@ -44,8 +56,13 @@ export const isSecret = ({ name, value }: Variable): boolean => {
   return text !== "" && ownText(text) === text && (holdsSecret.test(text) || isNamedSecret(name, text))
 }
 
+/** Reports whether a Secret has to give another text than stands in the values, with a `$` for each `$$`. */
+export const isEscaped = ({ value }: Variable): boolean => textOf(value).includes("$$")
+
 /** Reports whether the value of a variable has a secret beside a reference, so that no Secret can give it as it is. */
-export const isSecretBesideReference = ({ value }: Variable): boolean => {
+export const isSecretBesideReference = ({ name, value }: Variable): boolean => {
   const text = textOf(value)
-  return ownText(text) !== text && holdsSecret.test(ownText(text))
+  const own = ownText(text)
+  const isNamed = /[\p{L}\p{N}]/u.test(own) && !refersToSecret.test(text) && isNamedSecret(name, own)
+  return own !== text && (holdsSecret.test(own) || isNamed)
 }

@@ -32,12 +32,22 @@ export const writtenAddress = (address: string): string => {
 /** Returns the key of what has this address in a journal. */
 export const keyOf = (written: string): string => marked.exec(written)?.[0] ?? inOneForm(written)
 
+/** A character that the engine may escape, by which an address becomes six times as long at most. */
+const escapable = /[^\x20-\x7e]/u
+const mostEscaped = 6
+
 /**
- * Returns the keys of the instances of a resource of a state by the index that ends their addresses. A name of megabytes is gone through
- * once, and not for each of its instances.
+ * Returns the keys of the instances of a resource of a state by the index that ends their addresses. An instance has two where a journal may
+ * have the hash of its address, since that is too long as the engine escapes it. A name of megabytes is gone through once, and not for each
+ * of its instances.
  */
-export const keysOf = (module: string, resource: string): (index: string) => string => {
+export const keysOf = (module: string, resource: string): (index: string) => ReadonlyArray<string> => {
   const address = `${inOneForm(module)}${resource}`
   const hashed = fingerprintAfter(address)
-  return (index) => address.length + index.length <= longest ? `${address}${index}` : mark(hashed(index))
+  return (index) => {
+    const length = address.length + index.length
+    if (length > longest) return [mark(hashed(index))]
+    const key = `${address}${index}`
+    return length * mostEscaped > longest && escapable.test(key) ? [key, mark(hashed(index))] : [key]
+  }
 }

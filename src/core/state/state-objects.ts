@@ -53,14 +53,15 @@ export const stateObjects = (text: string): StateObjects => {
   if (typeof state?.encrypted_data === "string") return found // whatever else it has
   for (const { instances, mode, module, name, type } of state?.resources ?? []) {
     if (mode !== "managed") continue
-    const keyAt = keysOf(module === undefined || module === "" ? "" : `${module}.`, `${type}.${name}`)
+    const keysAt = keysOf(module === undefined || module === "" ? "" : `${module}.`, `${type}.${name}`)
     for (const instance of instances) {
       const index = indexOf(instance)
       if (index === undefined) return new Map()
-      const key = keyAt(index)
-      const here = found.get(key)
-      if (here === undefined) found.set(key, [instance])
-      else if (here.length < mostAtOneAddress) here.push(instance) // in place, since all instances may be at one address
+      for (const key of keysAt(index)) {
+        const here = found.get(key)
+        if (here === undefined) found.set(key, [instance])
+        else if (here.length < mostAtOneAddress) here.push(instance) // in place, since all instances may be at one address
+      }
     }
   }
   return found

@@ -244,6 +244,13 @@ describe("an overlay", () => {
       of: { name: "x", namespace: "agent-job-tasks" }
     },
     {
+      given: "texts that kustomize takes for others, or refuses, unless they are in double quotes",
+      file: {
+        controller: { extraEnv: { A: "\ta\nb", B: " \n" } },
+        task: { runner: { extraEnv: { A: "a\u0085b\u2028c\ufeff", B: "\u007f\u009f\ufffe" } } } // in the values alone
+      }
+    },
+    {
       given: "an account that is not made and is called as a number",
       file: { serviceAccount: { create: false, name: "123" } }
     },

@@ -99,6 +99,14 @@ describe("agent-job overlay", () => {
       })
     }))
 
+  it.live("says which secrets have a $ for which the values have two", () =>
+    Effect.gen(function*() {
+      const { out: said } = yield* overlay({ global: { extraEnv: { DB_PASSWORD: "hunter$$2", GITHUB_PAT: "hunter2" } } })
+      expect(said).toContain(
+        " Write each into a file with the name of its key and no line end, with $ for each $$ in global.extraEnv.DB_PASSWORD (Kubernetes reads it so there, but not in a Secret), and make these Secrets;"
+      )
+    }))
+
   it.live("names the secrets that it leaves in the clear, beside references that no Secret replaces", () =>
     Effect.gen(function*() {
       const extraEnv = { DB_URL: "https://$(DB_USER):hunter2@db.example.com", DB_USER: "ada" }

@@ -29,6 +29,22 @@ it.effect("is YAML whose text kubectl and kustomize, which read YAML 1.1, do not
     expect(parse(text, { version: "1.1" })).toEqual(document)
   }))
 
+it.effect.each([
+  { what: "a tab in its first line", said: "\n\ta\nb\n", written: String.raw`"\n\ta\nb\n"` },
+  { what: "blanks and ends of lines alone", said: " \n", written: String.raw`" \n"` },
+  { what: "what ends a line there", said: "a\u0085b\u2028c\u2029", written: String.raw`"a\u0085b\u2028c\u2029"` },
+  {
+    what: "what is left out or refused there",
+    said: "\u007f\u009f\ufeff\ufffe\uffff",
+    written: String.raw`"\u007f\u009f\ufeff\ufffe\uffff"`
+  }
+])("is YAML whose text they read as it is, with $what", ({ said, written }) =>
+  Effect.gen(function*() {
+    const text = yield* yaml({ [said]: said })
+    expect(text).toBe(`${written}: ${written}\n`)
+    expect(parse(text, { version: "1.1" })).toEqual({ [said]: said })
+  }))
+
 it.effect("shows people no text in another order than it has, and leaves programs the text as it is", () =>
   Effect.gen(function*() {
     const said = "fine\u202edeliaf"

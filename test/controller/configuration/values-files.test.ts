@@ -5,7 +5,7 @@ import { execFileSync, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { loadLayers, loadValues, valuesIn } from "../../../src/controller/configuration/values-files.ts"
+import { loadLayers, loadValues, readTexts, valuesIn } from "../../../src/controller/configuration/values-files.ts"
 import { told } from "../../../src/schema/document/fault.ts"
 
 const root = mkdtempSync(join(tmpdir(), "values-files-"))
@@ -75,6 +75,27 @@ describe("values files", () => {
       expect(error.faults.map(told)).toEqual([
         `${join(place, "b.yaml")} is larger than 1 MiB, the most that a ConfigMap holds; check that it is the file you mean`
       ])
+    }))
+
+  it.effect.each([
+    { what: "Latin-1", bytes: Buffer.from("task: { runner: { extraEnv: { NAME: M\u00fcller } } }", "latin1") },
+    { what: "UTF-16 with a mark, as PowerShell 5 writes it", bytes: Buffer.from(`\ufeff${total(1)}`, "utf16le") },
+    { what: "UTF-16 without one", bytes: Buffer.from(total(1), "utf16le") }
+  ])(
+    "are refused where one is not UTF-8, without whose letters a value would be another one: $what",
+    ({ bytes }) =>
+      Effect.gen(function*() {
+        const file = join(directory({}), "values.yaml")
+        writeFileSync(file, bytes)
+        expect((yield* Effect.flip(loadValues([file]))).faults.map(told)).toEqual([
+          `${file} is not UTF-8 text; save it as UTF-8, which PowerShell 5 does only when told to`
+        ])
+      })
+  )
+
+  it.effect("may begin with the mark of UTF-8, which is no part of their text", () =>
+    Effect.gen(function*() {
+      expect((yield* readTexts([directory({ "values.yaml": `\ufeff${total(1)}` })])).map(({ text }) => text)).toEqual([total(1)])
     }))
 
   it.live.each([

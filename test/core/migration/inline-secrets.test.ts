@@ -190,6 +190,40 @@ describe("a secret in the clear", () => {
   })
 
   it.each([
+    { name: "DB_PASSWORD", value: "$(ENV)-hunter2", isSecret: true },
+    { name: "TF_VAR_db_password", value: "Tr0ub4dor$(&)3", isSecret: true },
+    { name: "API_TOKEN", value: "$$(ENV)$(ENV)$$", isSecret: true },
+    { name: "SENTRY_DSN", value: "https://hunter2@$(HOST)/1", isSecret: true },
+    { name: "SLACK_WEBHOOK_URL", value: "https://$(HOST)/services/hunter2", isSecret: true },
+    { name: "API_TOKEN", value: "Bearer $(TOKEN)hunter2", isSecret: true },
+    { name: "API_TOKEN", value: "Bearer $(TOKEN)", isSecret: false },
+    { name: "DB_DSN", value: "postgres://me:$(OTHER)@db", isSecret: false },
+    { name: "DB_DSN", value: "host=db user=me password=$(OTHER)", isSecret: false },
+    { name: "TF_ENCRYPTION", value: "key_provider \"pbkdf2\" \"k\" { passphrase = \"$(OTHER)\" }", isSecret: false },
+    { name: "DOCKER_AUTH_CONFIG", value: "{\"auths\":{\"r\":{\"auth\":\"$(OTHER)\"}}}", isSecret: false },
+    { name: "BASIC_AUTH", value: "$(USER):$(PASSWORD)", isSecret: false },
+    { name: "REGION", value: "$(ENV)-eu", isSecret: false }
+  ])("stays there, and is told of, by its name too, unless the reference is the secret: $name=$value", ({ isSecret, name, value }) => {
+    const given = { agent: { extraEnv: { [name]: value } } }
+    expect(taken(given)).toEqual({ values: given, secrets: [] })
+    expect(secretsLeft(given)).toEqual(isSecret ? [["agent", "extraEnv", name]] : [])
+  })
+
+  it.each([
+    { given: { task: { runner: { extraEnv: { DB_PASSWORD: "hun$$(ter)2", GITHUB_PAT: "hunter2" } } } }, name: "blue-runner-env" },
+    {
+      given: {
+        task: { sidecars: [{ name: "db", env: [{ name: "DB_PASSWORD", value: "hunter$$2" }, { name: "GITHUB_PAT", value: "hunter2" }] }] }
+      },
+      name: "blue-sidecar-db-env"
+    }
+  ])("with an escaped $ is moved, and says that its Secret has to have it bare: $name", ({ given, name }) => {
+    const { secrets, values } = taken(given)
+    expect(secrets).toMatchObject([{ name, escaped: ["DB_PASSWORD"] }])
+    expect(JSON.stringify(values)).not.toContain("hun")
+  })
+
+  it.each([
     { beside: "a farther variable of its name", values: { global: { extraEnv: { HTTPS_PROXY: "" } } } },
     { beside: "a farther one that is made of others", values: { global: { extraEnv: { HTTPS_PROXY: "$(OTHER)" } } } },
     { beside: "the proxy of all containers", values: { global: { proxy: { enabled: true, httpsProxy: "http://plain:3128" } } } }

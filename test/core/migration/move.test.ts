@@ -365,6 +365,16 @@ describe("the hand-over", () => {
     expect(step?.why).toContain("Make namespace tasks first")
   })
 
+  it("gives a Secret the text that Kubernetes makes of the value of a variable, with one $ for two", () => {
+    const release = firstRelease({ agent: { token: "a$$b" }, global: { extraEnv: { DB_PASSWORD: "b$$c", GITHUB_PAT: "c" } } })
+    const command = commands(release, "Make the Secrets `blue-token`, `blue-env`")[0]
+    expect([...command?.matchAll(/"\w+": \((?<content>\.config.*?)\)[,}] ?/gu) ?? []].map(({ groups }) => groups?.["content"])).toEqual([
+      ".config.agent.token | tostring",
+      ".config.global.extraEnv.DB_PASSWORD | tostring | split(\"$$\") | join(\"$\")",
+      ".config.global.extraEnv.GITHUB_PAT | tostring"
+    ])
+  })
+
   const fluxLabels = { "helm.toolkit.fluxcd.io/name": "agents", "helm.toolkit.fluxcd.io/namespace": "flux-system" }
   const ofFlux = firstRelease({}, [{ kind: "Role", metadata: { name: "r", labels: fluxLabels } }])
 

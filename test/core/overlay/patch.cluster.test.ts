@@ -9,7 +9,7 @@ import { configOf } from "../configs.ts"
 const few = <S extends Schema.Top>(schema: S) => Schema.Array(schema).check(Schema.isMaxLength(4))
 const maybe = Schema.optionalKey
 const Name = Schema.Literals(["a", "b", "c", "d"])
-const Text = Schema.Literals(["", "x", "yes", "0755", "null", "1e3", "two\nlines"])
+const Text = Schema.Literals(["", "x", "yes", "0755", "null", "1e3", "two\nlines", " \n"])
 const Labels = Schema.Struct({ a: maybe(Text), b: maybe(Text), c: maybe(Text), d: maybe(Text) }) // a record of literals has all of them
 
 const Variable = Schema.Union([

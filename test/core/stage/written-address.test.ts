@@ -39,9 +39,16 @@ describe("a thing with an address that is too long for a journal", () => {
     { kind: "a long key of its module", within: module(long) },
     { kind: "a key that the engine escapes", within: module(String.raw`${long}\u3000`) },
     { kind: "a key of characters of two halves, between which it is cut", within: module("\u{1f600}".repeat(505)) },
-    { kind: "a long key of its own", within: module("x"), key: long }
-  ])("is told from others, and found in the state, with $kind", ({ key, within }) => {
-    const journal = journalOf(within, key === undefined ? "" : `["${key}"]`)
+    { kind: "a long key of its own", within: module("x"), key: long },
+    { kind: "a key of its module that is too long as the engine escapes it", within: module(String.raw`\u00a0`.repeat(171)) },
+    {
+      kind: "a key of its own that is too long as the engine escapes it",
+      within: module("x"),
+      key: "\u{e0067}".repeat(103),
+      escaped: String.raw`\U000e0067`.repeat(103)
+    }
+  ])("is told from others, and found in the state, with $kind", ({ key, escaped = key, within }) => {
+    const journal = journalOf(within, escaped === undefined ? "" : `["${escaped}"]`)
     expect(new Set(journal.map(({ address }) => address)).size).toBe(3)
     expect(leftOverOf({ journal, state: new Map(), inOrder: true })).toMatchObject({ unsavedCount: 3 })
     expect(leftOverOf({ journal, state: stateOf(within, ["a", "c"], key), inOrder: true }).unsaved.map(({ id }) => id)).toEqual(["b"])

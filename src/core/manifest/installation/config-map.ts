@@ -4,17 +4,18 @@
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { isTree, type Tree } from "../../../schema/document/layers.ts"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
+import { yamlJson } from "../../text/yaml-json.ts"
 import { objectMetadata } from "../object-metadata.ts"
 
 export const configMapName = ({ name }: Pick<ResolvedConfig, "name">): string => `${name}-config`
 
 const isBranch = (value: unknown): value is Tree => isTree(value) && Object.keys(value).length > 0
-const key = (name: string): string => /^[A-Za-z][\w./-]*$/u.test(name) ? name : JSON.stringify(name)
+const key = (name: string): string => /^[A-Za-z][\w./-]*$/u.test(name) ? name : yamlJson(name)
 
 /** Returns the tree as YAML: maps as indented blocks, everything else as JSON, which is YAML too. */
 export const layerText = (tree: Tree, indent = ""): string =>
   Object.entries(tree).map(([name, value]) =>
-    isBranch(value) ? `${indent}${key(name)}:\n${layerText(value, `${indent}  `)}` : `${indent}${key(name)}: ${JSON.stringify(value)}\n`
+    isBranch(value) ? `${indent}${key(name)}:\n${layerText(value, `${indent}  `)}` : `${indent}${key(name)}: ${yamlJson(value)}\n`
   ).join("")
 
 export const valuesFile = ({ controllerValues }: ResolvedConfig): string => layerText(controllerValues) || "{}\n"
