@@ -25,7 +25,7 @@ fifo() {
 # worker is gone before it looks for pids, so one of them sees the other. Each output opens when the worker reads it, and so does the pipe
 # for events, if the command has one. The command also keeps a reader of its own on both outputs, so that it can still write while it stops
 # after its worker's death: SIGPIPE would kill it otherwise. Descriptors over 2 are named wherever they go on, since mksh closes the others.
-launch='cd "taken/$1" && echo $$ >pid && [ ! -e ../../gone ] && echo "taken $1" >&4 &&
+launch='cd "./taken/$1" && echo $$ >pid && [ ! -e ../../gone ] && echo "taken $1" >&4 &&
   exec >stdout 2>stderr 5<stdout 6<stderr && exec "$2" command 4>&4 5<&5 6<&6'
 
 # Tells the worker before memory runs out, because the kernel kills without notice. Cached files do not count: the kernel drops those first.
@@ -60,8 +60,8 @@ run() {
     { guard "$1" 2>/dev/null & :; } && $session "$shell" -c "$launch" launch "$1" "$shell" </dev/null 3<&- 4>&4
   code=$?
   [ $code -le 255 ] || code=$((128 + code % 128)) # of a signal: ksh adds 256 to its number, yash 384
-  if [ $code -gt 128 ] && [ -d "taken/$1/signalled" ] && read -r pid <"taken/$1/pid"; then
-    while [ ! -d "taken/$1/killed" ] && kill -0 "-$pid" && sleep 1; do :; done 2>/dev/null
+  if [ $code -gt 128 ] && [ -e "taken/$1/signalled" ] && read -r pid <"taken/$1/pid"; then
+    while [ ! -e "taken/$1/killed" ] && kill -0 "-$pid" && sleep 1; do :; done 2>/dev/null
   fi
   reply exit "$1" $code
   mv "taken/$1" ended/
@@ -69,22 +69,25 @@ run() {
 }
 
 # Signals the process group, or the process alone where there is no setsid. Sends INT once: a second makes the engine quit without saving.
+# Starts no process, since at the Pod's limit of them none starts; `true` instead of `:`, whose file, if it cannot be made, would end dash.
 send() {
   [ "$1 $2" != "INT $interrupted" ] && read -r pid <"taken/$2/pid" || return
   if [ "$1" = INT ]; then interrupted=$2; fi
-  case $1 in KILL) mkdir "taken/$2/killed" ;; *) mkdir "taken/$2/signalled" ;; esac
+  case $1 in KILL) true >"taken/$2/killed" ;; *) true >"taken/$2/signalled" ;; esac
   kill "-$1" "-$pid" || kill "-$1" "$pid" # the one spelling for a group that bash, dash and busybox agree on
 }
 
 # Sends the signals that the worker asks for. The worker is the only writer of that pipe, so the pipe's end means that the worker is gone:
 # the command then stops in order, and no other starts. The worker sends no command before it has read `boot`, after which its death cannot
-# be missed. TMOUT, which images may set to end idle shells, would end a read of bash as well; it is left to the command as it is.
+# be missed. TMOUT, which images may set to end idle shells, would end a read of bash and ksh93 as well, and ksh93 heeds no other that is set
+# for a read alone; it is left to the command as it is.
 watch() {
   interrupted=
   exec <signals
   reply boot "$boot"
-  while TMOUT=0 read -r name id; do send "$name" "$id"; done
-  mkdir gone
+  TMOUT=0
+  while read -r name id; do send "$name" "$id"; done
+  true >gone
   for folder in taken/*; do
     [ -d "$folder" ] || continue
     send INT "${folder#taken/}"
@@ -120,13 +123,14 @@ done
 watch 2>/dev/null & # after the taken commands, so that no late signal meets a process id that another process has by now
 watcher=$!
 
-# A request only says "look": the commands are in the directory, so no command is lost if an earlier loop read its line.
+# A request only says "look": the commands are in the directory, so no command is lost if an earlier loop read its line. It is read in the
+# background: a TERM just before a read in the foreground would be noticed only after it; wait misses none.
 while :; do
   for folder in commands/*; do
     [ -d "$folder" ] && run "${folder#commands/}"
     [ -z "$stopping" ] || leave
   done
-  TMOUT=0 read -r _ <&3 & # in the background: a TERM just before a read in the foreground would be noticed only after it; wait misses none
+  { TMOUT=0; read -r _; } <&3 &
   reader=$!
   wait "$reader" || exit 1
 done

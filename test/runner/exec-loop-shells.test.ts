@@ -112,6 +112,21 @@ describe("exec loop", () => {
 const installed = (shell: string) => (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, shell)))
 
 describe.each(["ksh93", "mksh", "posh", "yash", "zsh"])("exec loop under %s, where it is installed", (shell) => {
+  it.live.skipIf(!installed(shell))(
+    "waits for signals and requests whatever TMOUT and CDPATH are, and leaves these to the engine",
+    () =>
+      Effect.gen(function*() {
+        const at = yield* place(shell)
+        yield* startLoop(at, process.env.PATH, { TMOUT: "1", CDPATH: "/tmp" })
+        const execLoop = yield* client(at)
+        const first = yield* execute(execLoop, shellCommand(at, `sleep 1.5; echo "$TMOUT $CDPATH"`))
+        assert.deepStrictEqual([first.stdout.toString(), first.ended], ["1 /tmp\n", CommandEnded.Exited({ code: 0 })])
+        yield* Effect.sleep("1500 millis") // idle: a read that ends too soon is no event that one could wait for
+        assert.strictEqual((yield* execute(execLoop, shellCommand(at, "echo again"))).stdout.toString(), "again\n")
+        assert.isFalse(existsSync(join(at.directory, "gone")))
+      })
+  )
+
   it.live.skipIf(!installed(shell))("starts every command, hears its events and tells how it ended", () =>
     Effect.gen(function*() {
       const { execLoop, ...at } = yield* session(shell)

@@ -1,7 +1,7 @@
 // What the exec loop promises when one of the two sides dies, and what it costs when neither does.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import {
   closeSync,
   constants,
@@ -17,14 +17,16 @@ import {
   writeSync
 } from "node:fs"
 import { join } from "node:path"
-import { CommandEnded } from "../../src/worker/engine/exec-loop.ts"
+import { CommandEnded, type Signal } from "../../src/worker/engine/exec-loop.ts"
 import {
   client,
   collect,
   eventually,
   execute,
+  type Loop,
   type Place,
   place,
+  placeOfUser,
   runningPids,
   session,
   shellCommand,
@@ -83,6 +85,12 @@ const switches = (pid: number) =>
   ).reduce((sum, count) => sum + count, 0)
 const children = (pid: number) =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter((child) => child !== "").map(Number)
+
+/** Lets the watcher of the idle loop, the first of its two processes, start no process, as at the Pod's limit of them. */
+const limit = Effect.fnUntraced(function*({ user }: Place, { pid }: Loop) {
+  yield* eventually(() => children(pid).length === 2)
+  execFileSync("prlimit", ["--nproc=1:1", "--pid", String(children(pid)[0])], { uid: user, gid: user })
+})
 
 /** Reports whether the process sleeps and is a shell, and not the mv before it. */
 const shellAsleep = (pid: number) => {
@@ -239,6 +247,38 @@ describe.each(shells)("exec loop under %s", (shell) => {
       )
       yield* eventually(() => lines(join(at.scratch, "stopped")).includes("end"))
       assert.deepStrictEqual(lines(join(at.scratch, "stopped")), ["INT", "end"])
+    }))
+
+  it.live("sends each signal where it can start no process", () =>
+    Effect.gen(function*() {
+      const at = yield* placeOfUser(shell)
+      yield* limit(at, yield* startLoop(at))
+      const execLoop = yield* client(at)
+      const result = yield* Effect.scoped(Effect.gen(function*() {
+        const running = yield* execLoop.run(shellCommand(at, `trap 'echo INT' INT; trap 'echo TERM' TERM; echo ready; ${forever}`))
+        const next = new Map<string, Signal>([["ready\n", "INT"], ["INT\n", "TERM"], ["TERM\n", "KILL"]])
+        const answer = (said: string) => Effect.ignore(Effect.flatMap(Effect.fromNullishOr(next.get(said)), running.signal))
+        return yield* collect({ ...running, output: Stream.tap(running.output, ({ bytes }) => answer(String(Buffer.from(bytes)))) })
+      }))
+      assert.strictEqual(result.stdout.toString(), "ready\nINT\nTERM\n")
+      assert.deepStrictEqual(result.ended, CommandEnded.Exited({ code: 137 }))
+    }))
+
+  it.live("interrupts the command of a worker that died where it can start no process", () =>
+    Effect.gen(function*() {
+      const at = yield* placeOfUser(shell)
+      yield* limit(at, yield* startLoop(at))
+      yield* workerThatDies(at, `trap 'echo INT >>"${at.scratch}/stopped"; exit' INT; echo ready; ${forever}`)
+      yield* eventually(() => readdirSync(join(at.directory, "ended")).length === 1)
+      assert.deepStrictEqual(lines(join(at.scratch, "stopped")), ["INT"])
+    }))
+
+  it.live("is the parent of each command, which reads in /proc what the loop was given, whatever its shell passes on", () =>
+    Effect.gen(function*() {
+      const at = yield* place(shell)
+      yield* startLoop(at, process.env.PATH, { "TF_VAR_instance-type": "big" })
+      const { stdout } = yield* execute(yield* client(at), shellCommand(at, "cat /proc/$PPID/environ"))
+      assert.include(stdout.toString().split("\0"), "TF_VAR_instance-type=big")
     }))
 
   it.live("does not wait for the outputs of a worker that died before it read them", () =>

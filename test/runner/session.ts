@@ -3,13 +3,15 @@
 // Used by the tests of src/runner/exec-loop.sh and of src/worker/engine/exec-loop.ts.
 import { type Duration, Effect, Layer, Schedule, Stream } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
+import { chownSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import type { Command } from "../../src/worker/engine/command-script.ts"
 import { ExecLoop, type RunningCommand } from "../../src/worker/engine/exec-loop.ts"
 
 const script = join(import.meta.dirname, "../../src/runner/exec-loop.sh")
+/** A user who has no processes beside those of one loop. */
+const nobodyElse = 60_000 + process.pid % 4_000
 
 /** The shells that runner images have as /bin/sh: those of Debian, Red Hat and Alpine. Each is started under the name sh, as there. */
 export const shells = ["dash", "bash", "busybox"] as const
@@ -35,6 +37,9 @@ export interface Place {
   /** A directory for the files of the test itself. */
   readonly scratch: string
   readonly sh: string
+  /** The script of the loop, if it is not that of the sources, and the user and group who run it, if not those of the tests. */
+  readonly loop?: string
+  readonly user?: number
 }
 
 export const place = (shell: string) =>
@@ -75,15 +80,31 @@ const signalGroup = (pid: number, name: NodeJS.Signals) => {
   }
 }
 
+/** A place whose loop has a user of its own, since root has no limit of processes; without root, the user who runs the tests. */
+export const placeOfUser = (shell: string) =>
+  Effect.map(place(shell), (at): Place => {
+    if (process.getuid?.() !== 0) return at
+    const loop = join(at.directory, "../exec-loop.sh") // the folder of the sources may be root's alone
+    copyFileSync(script, loop)
+    for (const path of [join(at.directory, ".."), at.directory, at.scratch]) chownSync(path, nobodyElse, nobodyElse)
+    return { ...at, loop, user: nobodyElse }
+  })
+
 /** The folder that the loop takes for its cgroup. Unless a test makes it, there is no limit to watch. */
 export const cgroupOf = ({ scratch }: Pick<Place, "scratch">) => join(scratch, "cgroup")
 
-export const startLoop = ({ directory, scratch, sh }: Place, path = process.env.PATH, environment: Readonly<Record<string, string>> = {}) =>
+export const startLoop = (
+  { directory, loop = script, scratch, sh, user }: Place,
+  path = process.env.PATH,
+  environment: Readonly<Record<string, string>> = {}
+) =>
   Effect.acquireRelease(
     Effect.sync((): Loop => {
-      const child: ChildProcess = spawn(sh, [script, directory, sh, cgroupOf({ scratch })], {
+      const child: ChildProcess = spawn(sh, [loop, directory, sh, cgroupOf({ scratch })], {
         stdio: "ignore",
         detached: true,
+        uid: user,
+        gid: user,
         env: { PATH: path, ...environment }
       })
       const pid = child.pid ?? 0

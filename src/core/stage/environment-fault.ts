@@ -1,6 +1,6 @@
 // Why no stage can have an environment variable: its shell or the kernel would not pass it on.
 // Invariant: the reason has no value in it, since values may be secret.
-// Used by worker/engine/command-script, and where variables are set: cli/commands/vars and server/tfe/tfe-workspace-routes.
+// Used by worker/engine/command-script and worker/engine/engine, and where variables are set: cli/commands/vars and server/tfe/tfe-workspace-routes.
 
 // Names of variables that bash or dash refuses, or sets itself.
 const shellName =
@@ -22,4 +22,20 @@ export const environmentFault = (name: string, value: string): string | undefine
       mostBytes / 1024
     } KiB or more with its name, so that no program could start with it; make its value smaller`
     : undefined
+}
+
+const namesOf = (environ: string) => environ.split("\0").map((entry) => entry.slice(0, Math.max(0, entry.indexOf("="))))
+
+/**
+ * Returns a sentence without its full stop if a variable for the engine that the runner's container was given (`given`) is not in the environment
+ * of its commands (`environ`), both as the kernel tells them: many shells pass on no name that they could not use themselves.
+ */
+export const droppedFault = (environ: string, given: string): string | undefined => {
+  const kept = new Set(namesOf(environ))
+  const name = namesOf(given).find((name) => name.startsWith("TF_") && !identifier.test(name) && !kept.has(name))
+  return name === undefined
+    ? undefined
+    : `The environment variable ${
+      JSON.stringify(name)
+    } of the runner does not reach the engine, since the shell of its image drops it; use only letters, digits and underscores in its name, give the value as an input variable, or use an image whose /bin/sh is bash`
 }

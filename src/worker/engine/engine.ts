@@ -3,6 +3,7 @@
 // Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Context, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
 import { engineVariables } from "../../core/stage/engine-environment.ts"
+import { droppedFault } from "../../core/stage/environment-fault.ts"
 import { type CommandEnd, commandFailure, gaveUp } from "../../core/stage/outcome.ts"
 import { showVersion, type StageCommand, withoutArguments } from "../../core/stage/stage-commands.ts"
 import { linesOf, noLine } from "../../core/text/lines.ts"
@@ -175,12 +176,15 @@ export class Engine extends Context.Service<Engine, {
         )
         const told = Option.getOrElse(captured, () => "")
         const environEnd = told.lastIndexOf("\0") + 1
-        const said = told.slice(environEnd)
+        const said = told.slice(environEnd).trimStart()
         const name = names.find((name) => said.startsWith(`${name}\n`))
         if (name === undefined) return yield* noneOf(names)
         const version = yield* versionOf(name, said)
-        if (environEnd === 0 || environEnd > environMebibytes * 1024 ** 2) return yield* untold
-        return { engine: { name, version }, variables: engineVariables(told.slice(0, environEnd), place.env) }
+        if (environEnd === 0 || environEnd > 2 * environMebibytes * 1024 ** 2) return yield* untold
+        const [environ = "", given = ""] = told.slice(0, environEnd).split("\0\n")
+        const dropped = droppedFault(environ, given)
+        if (dropped !== undefined) return yield* invalid(`${dropped}.`)
+        return { engine: { name, version }, variables: engineVariables(environ, place.env) }
       })
 
       return Engine.of({ run, find })
@@ -195,13 +199,16 @@ interface Started extends Omit<Workplace, "engine">, Pick<Command, "argv"> {
 }
 
 /**
- * Returns a script that prints its environment, each variable with a NUL after it, and which engine it found, and becomes the engine's
- * version command, so that the runner is asked once. The script prints no more than its environment if there is no engine.
+ * Returns a script that prints its environment and, in a new line, that of its parent, the exec loop, which is what the container was given,
+ * each variable with a NUL after it, then which engine it found, and becomes the engine's version command, so that the runner is asked once.
+ * The script prints no more than these environments if there is no engine.
  */
 const searchFor = (names: ReadonlyArray<EngineName>): string =>
-  `cat /proc/self/environ; export ${Object.keys(withoutArguments(showVersion)).map((name) => `${name}=`).join(" ")}; for engine in ${
-    names.join(" ")
-  }; do if command -v $engine >/dev/null; then echo $engine; exec $engine ${showVersion.args.join(" ")}; fi; done`
+  `cat /proc/self/environ; echo; cat /proc/$PPID/environ 2>/dev/null; export ${
+    Object.keys(withoutArguments(showVersion)).map((name) => `${name}=`).join(" ")
+  }; for engine in ${names.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine ${
+    showVersion.args.join(" ")
+  }; fi; done`
 
 const noneOf = (names: ReadonlyArray<EngineName>): StageFailed => {
   const [none, one] = names.length === 1 ? [`no ${names[0]}`, "it"] : [`neither ${names.join(" nor ")}`, "one of them"]

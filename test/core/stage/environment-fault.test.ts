@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { environmentFault } from "../../../src/core/stage/environment-fault.ts"
+import { droppedFault, environmentFault } from "../../../src/core/stage/environment-fault.ts"
 
 describe("an environment variable", () => {
   it.each([
@@ -30,4 +30,27 @@ describe("an environment variable", () => {
     expect([longest, `${longest}x`].map(starts)).toEqual([true, false])
     expect([longest, `${longest}x`].map((value) => environmentFault("A", value) === undefined)).toEqual([true, false])
   })
+})
+
+describe("a variable of the runner's container", () => {
+  const environ = (...names: ReadonlyArray<string>) => names.map((name) => `${name}=a=b\n\0`).join("")
+
+  it.each(["TF_VAR_instance-type", "TF_TOKEN_a.example.com", "TF_CLI_ARGS_x y", "TF_VAR_größe"])(
+    "that the engine would heed is missed where the shell drops it: %s",
+    (name) => {
+      expect(droppedFault(environ("PATH", "HOME"), environ("PATH", "TF_VAR_kept", name))).toBe(
+        `The environment variable ${
+          JSON.stringify(name)
+        } of the runner does not reach the engine, since the shell of its image drops it; use only letters, digits and underscores in its name, give the value as an input variable, or use an image whose /bin/sh is bash`
+      )
+      expect(droppedFault(environ("PATH", name), environ("PATH", name))).toBeUndefined()
+    }
+  )
+
+  it.each([
+    { given: "another program's", environment: environ("app.name", "MY-TF_VAR_a") },
+    { given: "one that a shell can name, which a wrapper takes away on purpose", environment: environ("TF_LOG") },
+    { given: "none, where nobody may read them", environment: "" },
+    { given: "what is no variable", environment: "TF_VAR_a-b\0=TF_VAR_a-b\0\0" }
+  ])("is not missed if it is $given", ({ environment }) => expect(droppedFault(environ("PATH"), environment)).toBeUndefined())
 })

@@ -110,6 +110,27 @@ describe("the engine of a stage", () => {
       })
     }))
 
+  it.effect("is not used with a variable less of it than the runner's container was given", () => {
+    const cat = `#!/bin/sh\ncase $1 in /proc/self/*) exec /bin/cat $1 ;; *) printf 'TF_VAR_instance-type=big\\0' ;; esac\n`
+    return Effect.map(
+      Effect.flip(found(undefined, { tofu: "1.12.6", cat })),
+      (failure) =>
+        expect(failure).toMatchObject({
+          reason: "InvalidConfiguration",
+          message: expect.stringMatching(/^The environment variable "TF_VAR_instance-type" of the runner does not reach the engine, .+\.$/u)
+        })
+    )
+  })
+
+  it.effect("is used where nobody may read what the runner's container was given", () =>
+    Effect.map(
+      found(undefined, { tofu: "1.12.6", cat: `#!/bin/sh\ncase $1 in /proc/self/*) exec /bin/cat $1 ;; esac\nexit 1\n` }, {
+        TF_LOG: "x",
+        TF_VAR_a: "b"
+      }),
+      (found) => expect(found).toEqual({ engine: { name: "tofu", version: "1.12.6" }, variables: { TF_VAR_a: "b" } })
+    ))
+
   it.effect.each([
     { asked: "tofu" as const, image: terraform, says: "The runner image has no tofu in its PATH; use an image that has it." },
     {
