@@ -42,16 +42,13 @@ export const loaded = (
 
 /** Returns what the values files come to over the layers of a base, and their own. Fails if they are wrong by themselves, or over those. */
 export const valuesOver = Effect.fn("valuesOver")(function*(paths: ReadonlyArray<string>, below: ReadonlyArray<Tree>) {
-  const { layers } = yield* Effect.catch(loaded(paths), unusable)
+  const { layers, values: { agent } } = yield* Effect.catch(loaded(paths), unusable)
+  const hasToken = agent.token + agent.auth.token !== ""
+  const between = hasToken ? [{ agent: { tokenExistingSecret: { name: "" } } }] : [] // a token in place of the Secret of the base
+  const trees = [...below, ...between, ...layers.map(({ tree }) => tree)]
   const values = yield* lazily(async () => {
-    const [{ parseTrees }, { textAt }] = await Promise.all([
-      import("../../schema/values/values.ts"),
-      import("../../core/resolve/tree-path.ts")
-    ])
-    const own = layers.map(({ tree }) => tree)
-    const hasToken = own.some((tree) => textAt(tree, "agent.token") + textAt(tree, "agent.auth.token") !== "")
-    const between = hasToken ? [{ agent: { tokenExistingSecret: { name: "" } } }] : [] // a token in place of the Secret of the base
-    return Effect.mapError(Effect.fromResult(parseTrees([...below, ...between, ...own])), (problems) =>
+    const { parseTrees } = await import("../../schema/values/values.ts")
+    return Effect.mapError(Effect.fromResult(parseTrees(trees)), (problems) =>
       new BadInput({
         message: [
           "The values cannot be used over what the components of the base set; correct this and try again:",

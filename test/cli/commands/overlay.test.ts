@@ -390,6 +390,16 @@ describe("agent-job overlay", () => {
       expect(read("patch-deployment.yaml")).toContain("secretName: blue-token")
     }))
 
+  it.live("has the Secret that the base names where a later file takes the token of the values back", () =>
+    Effect.gen(function*() {
+      const later = join(folder, "later.yaml")
+      writeFileSync(later, JSON.stringify({ agent: { token: "" } }))
+      const base = baseOf(["pool"], "http://agent-job-server.hub.svc:8080")
+      const { code, error } = yield* overlay({ agent: { token: "hunter2" } }, "--values", later, "--base", base, ...otherNames)
+      expect([code, error]).toEqual([0, ""])
+      expect(read("values.yaml") + read("kustomization.yaml")).not.toContain("blue-token")
+    }))
+
   it.live.each<{
     given: string
     values: object
