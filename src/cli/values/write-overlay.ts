@@ -4,7 +4,6 @@
 import { Effect, Record, Result } from "effect"
 import { serverName } from "../../core/manifest/server-names.ts"
 import { type InlineSecret, readersOf, secretsLeft, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
-import { otherServerNamespace } from "../../core/network/pool-server.ts"
 import { misreadName } from "../../core/overlay/identity.ts"
 import { missingSecret, type Overlay, overlay } from "../../core/overlay/overlay.ts"
 import { proxyVariables } from "../../core/resolve/network.ts"
@@ -94,13 +93,10 @@ const withoutServer = (config: ResolvedConfig, { closed, unreadPool }: Contents,
     )
 }
 
-/** Reports whether the values, and not the base, say which server gives work. */
-const isGiven = (url: string, { pool }: ResolvedConfig): boolean => url !== "" && url !== pool?.url
-
-/** Returns a hint about a server that the overlay has in another namespace, if neither the values nor the base say where it is. */
+/** Returns a hint about a server that the overlay has in another namespace, unless work comes from another place than it had. */
 const whereServerIs = ({ from, to: { config } }: Overlay, { server, unreadPool }: Contents, url: string): ReadonlyArray<string> =>
-  server === "none" || config.namespace === from.config.namespace || isGiven(url, from.config) ||
-    (url !== "" && otherServerNamespace(config) === undefined)
+  server === "none" || config.namespace === from.config.namespace ||
+    (url !== "" && !new RegExp(`^https?://${serverName}\\.${from.config.namespace}(\\.svc|[:/]|$)`, "u").test(url))
     ? []
     : [
       `Its server is in namespace ${config.namespace}, and a new one begins with an empty volume: the states of one elsewhere do not come along (docs/state.md). Set agent.url to its address${

@@ -1,6 +1,6 @@
 // The server of agent.url as the network sees it: where the worker of a task connects to, and whose Pods those are inside the cluster.
-// Pure. Used by core/network/network-policy, core/doctor/task-needs, core/scheduling/isolation, cli/doctor/examination and
-// cli/values/write-overlay.
+// Pure.
+// Used by core/network/network-policy, core/doctor/task-needs, core/scheduling/isolation and cli/doctor/examination.
 import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { shortClusterHost } from "../resolve/network.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"

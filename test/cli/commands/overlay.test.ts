@@ -427,6 +427,14 @@ describe("agent-job overlay", () => {
       scheme: "http"
     },
     {
+      given: "a short address of the shipped namespace in the base",
+      values: {},
+      components: ["server", "pool"],
+      url: "http://agent-job-server.agent-job:8080",
+      args: otherNames,
+      scheme: "http"
+    },
+    {
       given: "its address in the base",
       values: {},
       components: ["server", "pool"],
