@@ -70,11 +70,16 @@ const inMadeNamespace = ({ from: { config: made }, to: { config } }: Overlay, { 
     : Effect.void
 
 /** Returns what cannot be written without knowing the server that gives work, or nothing if all can. */
-const ofServer = ({ admissionPolicies, namespace, taskNamespace, taskNetwork }: ResolvedConfig, closed: boolean, { global }: Values) => {
+const ofServer = (
+  { admissionPolicies, controller, namespace, taskNamespace, taskNetwork }: ResolvedConfig,
+  closed: boolean,
+  { global }: Values
+) => {
   if (taskNetwork.denyPods && !closed) return "the policy of task.networkPolicy.denyPods has to open it"
   if (admissionPolicies !== undefined && namespace === taskNamespace) {
     return "the policies have to keep tasks from the Secret with its token"
   }
+  if (controller.pod.securityContext.fsGroup === undefined) return "the controller has to read the file with its token without an fsGroup"
   return Object.keys(proxyVariables(global.proxy, "")).length > 0
     ? "a short name of it must not be asked through global.proxy"
     : undefined

@@ -352,14 +352,18 @@ describe("agent-job overlay", () => {
   const proxy = { global: { proxy: { httpProxy: "http://proxy.example.com:3128" } } }
   const denyPods = { task: { networkPolicy: { denyPods: true } } }
   const shared = { task: { namespace: "blue" } }
+  const noGroup = { controller: { podSecurityContext: { fsGroup: null } } }
   const given = { agent: { url: "http://agent-job-server.hub.svc:8080", tokenExistingSecret: { name: "token-of-hub" } } }
   const opens = "the policy of task.networkPolicy.denyPods has to open it"
   const keeps = "the policies have to keep tasks from the Secret with its token"
+  const reads = "the controller has to read the file with its token without an fsGroup"
   const asks = "a short name of it must not be asked through global.proxy"
   it.live.each<{ values: object; components: ReadonlyArray<string>; url?: string; but?: string }>([
     { values: denyPods, components: ["pool"], but: opens },
     { values: shared, components: ["admission", "pool"], but: keeps },
     { values: proxy, components: ["pool"], but: asks },
+    { values: noGroup, components: ["pool"], but: reads },
+    { values: { ...given, ...noGroup }, components: ["pool"] },
     { values: denyPods, components: ["pool"], url: "http://agent-job-server.hub.svc:8080" },
     { values: { ...given, ...denyPods, ...proxy }, components: ["pool"] },
     { values: denyPods, components: ["pool", "restricted-egress"] },
