@@ -1,9 +1,10 @@
 // Reads a Helm release from the cluster, writes the overlay for its values, and describes the move in a page beside it.
 // Used by cli/commands/migrate.ts.
 import { Effect, Option } from "effect"
-import { type Chosen, type Image, imageOf, withServerOf } from "../../core/migration/chosen.ts"
+import { type Image, imageOf, withServerOf } from "../../core/migration/chosen.ts"
 import { move } from "../../core/migration/move.ts"
 import { report } from "../../core/migration/report.ts"
+import { textAt } from "../../core/resolve/tree-path.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { shownPath } from "../files/input.ts"
 import { BadInput } from "../terminal/failure.ts"
@@ -61,9 +62,15 @@ export const migrateRelease = Effect.fn("migrateRelease")(
     const { line } = yield* Screen
     const release = yield* helmRelease(Option.getOrElse(namespace, () => kubernetes.namespace), name)
     const contents = yield* contentsOf(base, out)
-    const chosen: Chosen = { ...named, withoutCrd: withoutCrd || !contents.definition }
+    const chosen = withServerOf(contents.layers, release.config, { ...named, withoutCrd: withoutCrd || !contents.definition })
+    if (contents.unreadPool && chosen.url === undefined && textAt(release.config, "agent.url") === "") {
+      return yield* new BadInput({
+        message:
+          "The base takes work from a server by component pool, and which one cannot be read here, and the release names none; name it with --url, so that it does not get the token of the release."
+      })
+    }
     const moved = yield* Effect.mapError(
-      Effect.fromResult(move(release, withServerOf(contents.layers, release.config, chosen), contents.layers)),
+      Effect.fromResult(move(release, chosen, contents.layers)),
       (problems) => unusable(`${release.namespace}/${name}`, problems)
     )
     const page = report(moved, shownPath(out))

@@ -19,7 +19,7 @@ const secret = (more: object) => {
   return { ...rest, metadata: { ...metadata, uid: "u", resourceVersion: "1" } }
 }
 
-const migrated = (base: Option.Option<string>, withoutCrd: boolean, more: object = {}) =>
+const migrated = (base: Option.Option<string>, withoutCrd: boolean, more: object = {}, url = Option.none<string>()) =>
   Effect.gen(function*() {
     const out = join(yield* temporaryFolder("migrate"), "out")
     const work = migrateRelease({
@@ -27,7 +27,7 @@ const migrated = (base: Option.Option<string>, withoutCrd: boolean, more: object
       namespace: Option.some("scalr"),
       image: Option.some("registry.example.com/agent-job:0.1.0"),
       runnerImage: Option.some("registry.example.com/agent-job-runner:0.1.0"),
-      url: Option.none(),
+      url,
       base: yield* baseReference(base, out),
       out,
       withoutCrd
@@ -50,7 +50,7 @@ const baseWith = Effect.fnUntraced(function*(components: ReadonlyArray<string>) 
 
 it.live.each([
   { components: [], namespace: "", isBeside: true },
-  { components: ["pool"], namespace: "agent-job-tasks", isBeside: false }
+  { components: ["no-ingress"], namespace: "agent-job-tasks", isBeside: false }
 ])(
   "has the tasks of a release where the components of the base have theirs, and says so: over one with $components",
   ({ components, isBeside, namespace }) =>
@@ -75,6 +75,16 @@ it.live("moves a release that names no server to that of the base, with a Secret
     expect(parse(read("values.yaml"))).toMatchObject({ agent: { tokenExistingSecret: { name: "blue-token" } } })
     expect(read("MIGRATION.md")).toContain("Work comes from https://jobs.example.com (`agent.url`)")
     expect(read("MIGRATION.md")).toContain("Make the Secret `blue-token`")
+  }))
+
+it.live("asks for the server where neither the release nor the base tells it, so that it does not get the token of the release", () =>
+  Effect.gen(function*() {
+    const [base, release] = [Option.some(yield* baseWith(["pool"])), { config: { agent: { token: "hunter2" } } }]
+    expect((yield* Effect.flip(migrated(base, false, release))).message).toBe(
+      "The base takes work from a server by component pool, and which one cannot be read here, and the release names none; name it with --url, so that it does not get the token of the release."
+    )
+    const { read } = yield* migrated(base, false, release, Option.some("https://jobs.example.com"))
+    expect(read("MIGRATION.md")).not.toContain(".config.agent.token")
   }))
 
 it.live.each([
