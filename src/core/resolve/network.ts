@@ -1,6 +1,6 @@
 // What the values say about the network: the proxy, trusted roots, the client certificate, mirrors of providers, and policies for tasks.
 // Invariant: nothing in the cluster is asked through the proxy. Trusted roots are added to those of an image and never replace them.
-// Used by core/resolve/resolve, core/resolve/containers and core/network/pool-server.
+// Used by core/resolve/resolve, core/resolve/containers, core/network/pool-server and cli/values/write-overlay.
 import type { ProviderMirrors } from "../../schema/values/provider-mirrors.ts"
 import type { Values } from "../../schema/values/values.ts"
 import { place } from "../task/places.ts"
