@@ -113,10 +113,10 @@ const generated = (found: Found, generators: ReadonlyArray<Generator>, here: Rea
 
 /**
  * Returns what is found in the kustomization at `reference` too, and in what it lists, in the order of kustomize: resources, generators,
- * components. `seen` has the folders that were looked at before. What a kustomization lists is resolved from its real path, as kustomize
- * does.
+ * components. `around` has the folders that lead there, so that none is looked for within itself. What a kustomization lists is resolved from
+ * its real path, as kustomize does.
  */
-const foundIn = (found: Found, reference: string, from: string, seen = new Set<string>()): Effect.Effect<Found, BadInput> =>
+const foundIn = (found: Found, reference: string, from: string, around: ReadonlyArray<string> = []): Effect.Effect<Found, BadInput> =>
   Effect.gen(function*() {
     const folder = resolve(from, reference)
     const kustomization = yield* reading(folder, () => kustomizationIn(folder))
@@ -124,8 +124,7 @@ const foundIn = (found: Found, reference: string, from: string, seen = new Set<s
     const place = yield* reading(folder, () => realpathSync(folder))
     const here = [folder, place].flatMap(componentAt)
     const entered = using(found, here)
-    if (seen.has(place)) return entered
-    seen.add(place)
+    if (around.includes(place)) return entered
     const { bases, components, configMapGenerator, resources } = read(yield* reading(folder, () => readFileSync(kustomization, "utf8")))
     const generators = configMapGenerator ?? []
     if (hasLayer(generators, "values")) {
@@ -135,7 +134,7 @@ const foundIn = (found: Found, reference: string, from: string, seen = new Set<s
         }, which that of this overlay would replace as a whole; name the base below it with --base, and give that file to agent-job overlay with --values too; or, if all that it says is about tasks, give it another name there, such as team.yaml.`
       })
     }
-    const within = (before: Found, listed: string) => foundIn(before, listed, place, seen)
+    const within = (before: Found, listed: string) => foundIn(before, listed, place, [...around, place])
     const below = yield* Effect.reduce([...resources ?? [], ...bases ?? []], () => entered, within)
     return yield* Effect.reduce(components ?? [], () => generated(below, generators, here), within)
   })

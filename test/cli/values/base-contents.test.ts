@@ -235,6 +235,8 @@ describe("what a base takes work from", () => {
   const given = (files: ByPath) =>
     Effect.runSync(contents("../mine", {
       "kustomize/components/pool/kustomization.yaml": JSON.stringify(ofPool),
+      "own/kustomization.yaml": JSON.stringify({ components: [pool] }),
+      "ours/kustomization.yaml": over(`${elsewhere}/base?ref=v0.1.0`, [hub], "../own"),
       "team/kustomization.yaml": over(`${elsewhere}/base?ref=v0.1.0`, [hub], pool),
       ...files
     }, {}))
@@ -260,6 +262,11 @@ describe("what a base takes work from", () => {
       given: "those of a component beside it",
       mine: over("../a", [hub], `${elsewhere}/components/pool?ref=v0.1.0`),
       is: ["http://agent-job-server.hub:8080", "token-of-hub"]
+    },
+    {
+      given: "those when a component with it was used last",
+      mine: over("../ours", [spoke], "../own"),
+      is: ["https://spoke.example.com", "token-of-hub"]
     },
     {
       given: "those over an overlay elsewhere",
