@@ -311,18 +311,6 @@ describe.each(shells)("exec loop under %s", (shell) => {
       assert.deepStrictEqual(processes().map(switches), before)
     }))
 
-  it.live("waits for signals and requests however soon TMOUT ends a read of bash, and leaves it to the engine", () =>
-    Effect.gen(function*() {
-      const at = yield* place(shell)
-      yield* startLoop(at, process.env.PATH, { TMOUT: "0.05" })
-      const execLoop = yield* client(at)
-      const first = yield* execute(execLoop, shellCommand(at, `sleep 0.5; echo "$TMOUT"`))
-      assert.deepStrictEqual([first.stdout.toString(), first.ended], ["0.05\n", CommandEnded.Exited({ code: 0 })])
-      yield* Effect.sleep("500 millis") // idle: a read that ends too soon is no event that one could wait for
-      assert.strictEqual((yield* execute(execLoop, shellCommand(at, "echo again"))).stdout.toString(), "again\n")
-      assert.isFalse(existsSync(join(at.directory, "gone")))
-    }))
-
   it.live("is waited for by a worker that comes first", () =>
     Effect.gen(function*() {
       const at = yield* place(shell)
