@@ -33,9 +33,11 @@ const namesOf = (environ: string) => environ.split("\0").map((entry) => entry.sl
 export const droppedFault = (environ: string, given: string): string | undefined => {
   const kept = new Set(namesOf(environ))
   const name = namesOf(given).find((name) => name.startsWith("TF_") && !identifier.test(name) && !kept.has(name))
-  return name === undefined
-    ? undefined
-    : `The environment variable ${
-      JSON.stringify(name)
-    } of the runner does not reach the engine, since the shell of its image drops it; use only letters, digits and underscores in its name, give the value as an input variable, or use an image whose /bin/sh is bash`
+  if (name === undefined) return undefined
+  const instead = /^TF_VAR_[-\w]+$/u.test(name) // as an input variable may be called here
+    ? "give the value as an input variable"
+    : "use only letters, digits and underscores in its name (of a host, _ for each dot and __ for each hyphen)"
+  return `The environment variable ${
+    JSON.stringify(name)
+  } of the runner does not reach the engine, since the shell of its image drops it; ${instead}, or use an image whose /bin/sh is bash`
 }

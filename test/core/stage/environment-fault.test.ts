@@ -35,17 +35,20 @@ describe("an environment variable", () => {
 describe("a variable of the runner's container", () => {
   const environ = (...names: ReadonlyArray<string>) => names.map((name) => `${name}=a=b\n\0`).join("")
 
-  it.each(["TF_VAR_instance-type", "TF_TOKEN_a.example.com", "TF_CLI_ARGS_x y", "TF_VAR_größe"])(
-    "that the engine would heed is missed where the shell drops it: %s",
-    (name) => {
-      expect(droppedFault(environ("PATH", "HOME"), environ("PATH", "TF_VAR_kept", name))).toBe(
-        `The environment variable ${
-          JSON.stringify(name)
-        } of the runner does not reach the engine, since the shell of its image drops it; use only letters, digits and underscores in its name, give the value as an input variable, or use an image whose /bin/sh is bash`
-      )
-      expect(droppedFault(environ("PATH", name), environ("PATH", name))).toBeUndefined()
-    }
-  )
+  const renamed = "use only letters, digits and underscores in its name (of a host, _ for each dot and __ for each hyphen)"
+  const asInput = "give the value as an input variable"
+
+  it.each([
+    { name: "TF_VAR_instance-type", instead: asInput },
+    { name: "TF_VAR_größe", instead: renamed },
+    { name: "TF_TOKEN_a.example.com", instead: renamed },
+    { name: "TF_CLI_ARGS_x y", instead: renamed }
+  ])("that the engine would heed is missed where the shell drops it: $name", ({ instead, name }) => {
+    expect(droppedFault(environ("PATH", "HOME"), environ("PATH", "TF_VAR_kept", name))).toBe(
+      `The environment variable "${name}" of the runner does not reach the engine, since the shell of its image drops it; ${instead}, or use an image whose /bin/sh is bash`
+    )
+    expect(droppedFault(environ("PATH", name), environ("PATH", name))).toBeUndefined()
+  })
 
   it.each([
     { given: "another program's", environment: environ("app.name", "MY-TF_VAR_a") },
