@@ -180,7 +180,7 @@ export class Engine extends Context.Service<Engine, {
         const name = names.find((name) => said.startsWith(`${name}\n`))
         if (name === undefined) return yield* noneOf(names)
         const version = yield* versionOf(name, said)
-        if (environEnd === 0 || environEnd > 2 * environMebibytes * 1024 ** 2) return yield* untold
+        if (told.startsWith("\n") || environEnd > 2 * environMebibytes * 1024 ** 2) return yield* untold
         const [environ = "", given = ""] = told.slice(0, environEnd).split("\0\n")
         const dropped = droppedFault(environ, given)
         if (dropped !== undefined) return yield* invalid(`${dropped}.`)

@@ -89,6 +89,7 @@ describe("the engine of a stage", () => {
 
   it.effect.each([
     { given: "nobody could tell", cat: "#!/bin/sh\nexit 1\n" },
+    { given: "only its exec loop could tell", cat: `#!/bin/sh\ncase $1 in /proc/self/*) exit 1 ;; *) printf 'TF_VAR_a=b\\0' ;; esac\n` },
     { given: "are more than any program has", cat: "#!/bin/sh\n/usr/bin/head -c 2097153 /dev/zero\n" }
   ])("is not used by a runner whose variables $given", ({ cat }) =>
     Effect.map(
