@@ -109,6 +109,14 @@ const whereServerIs = ({ from, to: { config } }: Overlay, { server, unreadPool }
       }: ${server}://${serverName}.${config.namespace}.svc:${serverPort}`
     ]
 
+/** Returns a hint about a base whose server is asked no more, if the values say so: maybe they only have all keys that there are. */
+const whoseWork = ({ from, to }: Overlay): ReadonlyArray<string> =>
+  from.config.pool === undefined || to.config.pool !== undefined
+    ? []
+    : [
+      "The base takes work from a server, and these values from none, since their agent.url is empty. Leave that key out to go on with the server of the base."
+    ]
+
 const misread = (config: ResolvedConfig): Effect.Effect<void, BadInput> => {
   const found = misreadName(config)
   return found === undefined
@@ -181,6 +189,6 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
     namespaces: [...new Set([ofController, taskNamespace])],
     secret: missingSecret(made),
     otherSecrets: toMake(secrets, made.to.config),
-    hints: [...whereTasksAre(taskNamespace), ...whereServerIs(made, contents, values.agent.url), ...inClear(values)]
+    hints: [...whereTasksAre(taskNamespace), ...whereServerIs(made, contents, values.agent.url), ...whoseWork(made), ...inClear(values)]
   }
 })

@@ -467,6 +467,24 @@ describe("agent-job overlay", () => {
       })
   )
 
+  it.live.each([
+    { values: { agent: { url: "" } }, components: ["pool"], says: true },
+    { values: {}, components: ["pool"], says: false },
+    { values: { agent: { url: "" } }, components: [], says: false }
+  ])(
+    "says that the server of the base is asked no more where $values says so over $components: $says",
+    ({ components, says, values }) =>
+      Effect.gen(function*() {
+        const { code, out: said } = yield* overlay(
+          values,
+          "--base",
+          baseOf(components, "http://agent-job-server.hub.svc:8080"),
+          ...otherNames
+        )
+        expect([code, said.includes("Leave that key out to go on with the server of the base.")]).toEqual([0, says])
+      })
+  )
+
   it.live("refuses a base that lists what cannot be read, and writes nothing", () =>
     Effect.gen(function*() {
       for (const name of ["base", "team"]) mkdirSync(join(folder, name))
