@@ -22,7 +22,7 @@ const exactNumber: ScalarTag = {
 
 const misread = new RegExp(`^\\n*\\t|^[ \\n]+$|${unreadable.source}`, "u")
 
-/** A text that Kubernetes' tools refuse, or read as another one, unless it is in double quotes and one line. */
+/** A text that kubectl refuses, or reads as another one, unless it is in double quotes and one line. kustomize refuses some even so. */
 const quotedText: ScalarTag = {
   tag: "tag:yaml.org,2002:str",
   default: true,
