@@ -20,6 +20,18 @@ it.each([
   expect(said.split("\n").filter((line) => /^(?:scripts|test)\//u.test(line))).toEqual(calls)
 })
 
+/** A checkout in which nothing that the tests need has to be made. */
+const withoutWork = () => {
+  const made = checkout("scripts", "test/cluster/env.bash")
+  const { program, write } = made
+  const silent = ["scripts/bundle", "scripts/cluster", "scripts/image", "scripts/install", "scripts/packages", "test/gitops/build"]
+  for (const path of [...silent, ...["build", "down", "status", "up"].map((_) => `test/cluster/${_}`)]) write(path, "#!/bin/sh\n")
+  for (const image of ["agent-job", "agent-job-runner"]) write(`.cache/${image}.image`, "")
+  write("scripts/server.bash", "open_server() { :; }; server_url() { :; }; user_token() { :; }")
+  for (const name of ["kubectl", "node"]) program(name, "")
+  return made
+}
+
 it.each([
   { kinds: "unit simulation cluster", CONTEXT: "", front: ["cluster"], beside: ["simulation", "unit"], why: "what needs no cluster" },
   {
@@ -38,12 +50,7 @@ it.each([
   },
   { kinds: "gitops long", CONTEXT: "", front: ["gitops", "long"], beside: [], why: "nothing that has the same control plane" }
 ])("runs beside the others $why, and shows what these print after it: $kinds", ({ CONTEXT, beside, front, kinds }) => {
-  const { program, run, write } = checkout("scripts", "test/cluster/env.bash")
-  const silent = ["scripts/bundle", "scripts/cluster", "scripts/image", "scripts/install", "scripts/packages", "test/gitops/build"]
-  for (const path of [...silent, ...["build", "down", "status", "up"].map((_) => `test/cluster/${_}`)]) write(path, "#!/bin/sh\n")
-  for (const image of ["agent-job", "agent-job-runner"]) write(`.cache/${image}.image`, "")
-  write("scripts/server.bash", "open_server() { :; }; server_url() { :; }; user_token() { :; }")
-  for (const name of ["kubectl", "node"]) program(name, "")
+  const { program, run } = withoutWork()
   program("vitest", `echo "ran $3"; echo "$3 at $(nice)"; [[ $3 != ${beside[0] ?? "none"} ]]`)
   const { said, status } = run(`scripts/test ${kinds}`, { CONTEXT })
   const ran = Array.from(said.matchAll(/^ran (\w+)$/gmu), ([, kind]) => kind)
@@ -53,4 +60,14 @@ it.each([
   const niceness = (kind = "") => Number(new RegExp(`^${kind} at (\\d+)$`, "mu").exec(said)?.[1])
   for (const kind of beside) expect(niceness(kind), said).toBeGreaterThan(niceness(front[0]))
   expect(status).toBe(beside.length === 0 ? 0 : 1)
+})
+
+it.each(["true", "false"])("builds the images while the tests of the cluster run, and then does what is left of it: %s", (ends) => {
+  const { program, run, write } = withoutWork()
+  const waits = "for i in $(seq 200); do [ ! -e ran ] || break; sleep 0.05; done; [ ! -e ran ] || echo images >>calls"
+  write("scripts/image", `#!/bin/sh\nif mkdir begun 2>/dev/null; then ${waits}; ${ends}; else echo the rest >>calls; fi\n`)
+  program("vitest", "echo $3 >>calls; : >ran")
+  const { said, status } = run("scripts/test cluster node && cat calls")
+  expect(status, said).toBe(0)
+  expect(said.trimEnd().split("\n").slice(-5)).toEqual(["cluster", "images", "the rest", "node", "alone"])
 })
