@@ -49,6 +49,7 @@ build() {
 	case $name in # go names a program by the last part of its package's path
 	etcd) mv "$new/server" "$new/etcd" ;;
 	argocd) mv "$new/cmd" "$new/argocd" ;;
+	tofu-*) mv "$new/tofu" "$new/$name" ;;
 	esac
 	mv -f "$new"/* "$bin/" && rmdir "$new"
 	printf '%s\n' "$stamp" >"$bin/.$name"

@@ -139,7 +139,7 @@ export const pod = (
       }),
       killEngine: Effect.sync(() => {
         for (const group of groupsBelow(runner?.pid ?? 0)) {
-          if (group !== runner?.pid && ["tofu", "terraform"].includes(nameOf(group))) killGroup(group)
+          if (group !== runner?.pid && ["tofu", "tofu-1.11", "terraform"].includes(nameOf(group))) killGroup(group)
         }
       }),
       killProviders: Effect.sync(() => {

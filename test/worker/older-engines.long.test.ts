@@ -1,5 +1,5 @@
-// Whole runs with a real Terraform, in whose log the worker reads what OpenTofu tells as events. It is the last one under the Mozilla Public
-// License; 1.15.9 and 1.16.0-rc2, tried by hand, print the same sentences. The API server and the pool are in memory.
+// Whole runs with real engines in whose log the worker reads what newer ones tell as events: OpenTofu before 1.12, and the last Terraform
+// under the Mozilla Public License; 1.15.9 and 1.16.0-rc2, tried by hand, print the same sentences. API server and pool are in memory.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { readFileSync } from "node:fs"
@@ -8,39 +8,49 @@ import { type FakeTaskApi, tarGz, taskApi } from "./fake-task-api.ts"
 import { find, pod } from "./pod.ts"
 import { addresses, chain, poolTask, providers, text, token } from "./whole-stage.ts"
 
-/** Starts a stage in a Pod of its own, whose image has no other engine. */
-const started = Effect.fnUntraced(function*(api: FakeTaskApi, stage: string, more: Record<string, unknown> = {}) {
-  const here = yield* pod({ terraform: `#!/bin/sh\nexec ${find("terraform")} "$@"\n` })
-  const kubernetes = poolTask(api, stage, more)
-  const running = yield* Effect.forkChild(here.run(kubernetes, { ...token(here, api), AGENT_JOB_GRACE_SECONDS: "60" }))
-  return { ...here, kubernetes, ended: Effect.map(Fiber.join(running), () => kubernetes.task().status) }
-})
+/** An engine as an image has it, and the program that is it here. */
+interface Real {
+  readonly engine: "terraform" | "tofu"
+  readonly program: string
+  readonly version: string
+}
 
-/** Runs a stage to its end, which must be a success. */
-const done = Effect.fnUntraced(function*(api: FakeTaskApi, stage: string, more: Record<string, unknown> = {}) {
-  const { ended, log } = yield* started(api, stage, more)
-  const { reason, result } = yield* ended
-  expect(reason, log()).toBe("Completed")
-  return { log: log(), changes: result?.changes, hasChanges: result?.hasChanges, approved: { plan: { sha256: result?.planDigest } } }
-}, Effect.scoped)
+describe.each<Real>([
+  { engine: "terraform", program: "terraform", version: "1.5.7" },
+  { engine: "tofu", program: "tofu-1.11", version: "1.11.6" }
+])("a run with $engine $version", ({ engine, program, version }) => {
+  /** Starts a stage in a Pod of its own, whose image has no other engine. */
+  const started = Effect.fnUntraced(function*(api: FakeTaskApi, stage: string, more: Record<string, unknown> = {}) {
+    const here = yield* pod({ [engine]: `#!/bin/sh\nexec ${find(program)} "$@"\n` })
+    const kubernetes = poolTask(api, stage, more)
+    const running = yield* Effect.forkChild(here.run(kubernetes, { ...token(here, api), AGENT_JOB_GRACE_SECONDS: "60" }))
+    return { ...here, kubernetes, ended: Effect.map(Fiber.join(running), () => kubernetes.task().status) }
+  })
 
-/** Plans these files and starts the apply of that plan. */
-const applying = Effect.fnUntraced(function*(api: FakeTaskApi, main: string) {
-  api.archive = tarGz({ "main.tf": main })
-  const { approved } = yield* done(api, "plan")
-  return yield* started(api, "apply", approved)
-})
+  /** Runs a stage to its end, which must be a success. */
+  const done = Effect.fnUntraced(function*(api: FakeTaskApi, stage: string, more: Record<string, unknown> = {}) {
+    const { ended, log } = yield* started(api, stage, more)
+    const { reason, result } = yield* ended
+    expect(reason, log()).toBe("Completed")
+    return { log: log(), changes: result?.changes, hasChanges: result?.hasChanges, approved: { plan: { sha256: result?.planDigest } } }
+  }, Effect.scoped)
 
-/** Starts the apply of `chain` and waits until it is at its last resource. Returns also the ids of what was made by then. */
-const underWay = Effect.gen(function*() {
-  const api = yield* taskApi
-  const outside = join((yield* pod()).claim, "outside")
-  const apply = yield* applying(api, chain(outside))
-  yield* apply.logged("time_sleep.last: Creating...")
-  return { ...apply, api, made: readFileSync(outside, "utf8").trim().split("\n") }
-})
+  /** Plans these files and starts the apply of that plan. */
+  const applying = Effect.fnUntraced(function*(api: FakeTaskApi, main: string) {
+    api.archive = tarGz({ "main.tf": main })
+    const { approved } = yield* done(api, "plan")
+    return yield* started(api, "apply", approved)
+  })
 
-describe("a run with Terraform", () => {
+  /** Starts the apply of `chain` and waits until it is at its last resource. Returns also the ids of what was made by then. */
+  const underWay = Effect.gen(function*() {
+    const api = yield* taskApi
+    const outside = join((yield* pod()).claim, "outside")
+    const apply = yield* applying(api, chain(outside))
+    yield* apply.logged("time_sleep.last: Creating...")
+    return { ...apply, api, made: readFileSync(outside, "utf8").trim().split("\n") }
+  })
+
   it.live("applies the plan that was approved, finds nothing to change after it, and destroys", () =>
     Effect.gen(function*() {
       const api = yield* taskApi
@@ -53,7 +63,7 @@ output "hushed" {
 `
       api.archive = tarGz({ "main.tf": main })
       const plan = yield* done(api, "plan")
-      expect(plan.log).toContain("Engine: terraform 1.5.7\n")
+      expect(plan.log).toContain(`Engine: ${engine} ${version}\n`)
       expect(plan).toMatchObject({ changes: { add: 1, change: 0, destroy: 0 }, hasChanges: true })
       const apply = yield* done(api, "apply", plan.approved)
       expect(apply.changes).toEqual(plan.changes)
@@ -87,7 +97,7 @@ resource "terraform_data" "second" {
         outcome: "failed",
         reason: "ExitCode",
         exitCode: 1,
-        message: "terraform apply failed with exit code 1: local-exec provisioner error; the log has the details.",
+        message: `${engine} apply failed with exit code 1: local-exec provisioner error; the log has the details.`,
         statePushed: true
       })
       expect(addresses(api)).toContain("time_static.first")
@@ -99,7 +109,7 @@ resource "terraform_data" "second" {
       yield* kubernetes.cancel
       expect((yield* ended).result, log()).toMatchObject({
         outcome: "cancelled",
-        message: "The stage was cancelled during terraform apply, which was interrupted; what it had made is in the state.",
+        message: `The stage was cancelled during ${engine} apply, which was interrupted; what it had made is in the state.`,
         statePushed: true
       })
       expect(log().split("Interrupt received.")).toHaveLength(2)
