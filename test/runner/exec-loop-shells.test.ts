@@ -120,7 +120,7 @@ describe.each([...shells, "ksh93", "mksh", "yash", "zsh"])("exec loop under %s, 
         yield* startLoop(at, process.env.PATH, { TMOUT: "1", CDPATH: "/tmp" })
         const execLoop = yield* client(at)
         yield* Effect.sleep("1500 millis") // idle: a read that ends too soon is no event that one could wait for
-        const { ended, stdout } = yield* execute(execLoop, shellCommand(at, `echo "$TMOUT $CDPATH"`))
+        const { ended, stdout } = yield* execute(execLoop, shellCommand(at, `sleep 1.5; echo "$TMOUT $CDPATH"`))
         assert.deepStrictEqual([stdout.toString(), ended], ["1 /tmp\n", CommandEnded.Exited({ code: 0 })])
         assert.isFalse(existsSync(join(at.directory, "gone")))
       })
