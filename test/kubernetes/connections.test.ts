@@ -7,11 +7,10 @@ import { createSecureServer } from "node:http2"
 import { createServer } from "node:https"
 import { join } from "node:path"
 import { promisify } from "node:util"
-import { rolldown } from "rolldown"
-import bundling from "../../scripts/rolldown.config.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { inCluster } from "../../src/kubernetes/in-cluster.ts"
 import { jobs } from "../../src/kubernetes/kinds.ts"
+import { bundle } from "../bundle.ts"
 import { authority } from "../http/certificates.ts"
 import { listening } from "../http/forward-proxy.ts"
 import { temporaryFolder } from "../temporary-folder.ts"
@@ -87,10 +86,7 @@ it.live("uses a connection again, also when an answer comes before Node has look
     const directory = yield* place
     const ca = authority(directory)
     const program = join(directory, "many-calls.cjs")
-    yield* Effect.promise(async () => {
-      await using bundle = await rolldown({ ...bundling, input: "test/kubernetes/many-calls.ts" })
-      await bundle.write({ ...bundling.output, file: program })
-    })
+    bundle("test/kubernetes/many-calls.ts", program)
     let connections = 0
     const server = createServer(
       ca.sign("api-server"),

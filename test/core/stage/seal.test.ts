@@ -104,11 +104,25 @@ const wordsOf: Readonly<Record<typeof Part.Type, RegExp>> = {
   variables: /other variables/u
 }
 
-const digests = Schema.Record(VariableName, Sha256)
+/** One of a few digests, so that two seals have the same one in some parts and another one in others. */
+const Digest = Schema.Literals([Sha256.make("0".repeat(64)), Sha256.make("a".repeat(64)), other])
+const digests = Schema.Record(Schema.String, Digest)
+const Any = Schema.Struct({
+  ...Seal.fields,
+  backend: Schema.optionalKey(Digest),
+  configuration: Digest,
+  environment: digests,
+  lockFile: Schema.NullOr(Digest),
+  modules: digests,
+  plan: Digest,
+  variables: digests
+})
+
+const named = Schema.Record(VariableName, Digest)
 /** As engines name modules: a key of one escaped character, JSON.parse of V8 13.6 may take for a backslash that another object had there. */
-const modules = Schema.Record(Schema.String.check(Schema.isPattern(/^[\w.-]*$/u)), Sha256)
+const modules = Schema.Record(Schema.String.check(Schema.isPattern(/^[\w.-]*$/u)), Digest)
 /** Seals as the worker makes them, with the modules and variables that a task can have. */
-const Made = Schema.Struct({ ...Seal.fields, environment: digests, modules, variables: digests })
+const Made = Schema.Struct({ ...Any.fields, environment: named, modules, variables: named })
 
 describe("a seal", () => {
   it.each(rows)(
@@ -134,7 +148,7 @@ describe("a seal", () => {
     return differences(sealed, again).length === 0 && sealText(turned) === sealText(sealed)
   })
 
-  it.prop("names the one part that changed", [Seal, Seal, Part], ([sealed, elsewhere, part]) => {
+  it.prop("names the one part that changed", [Any, Any, Part], ([sealed, elsewhere, part]) => {
     const now = { ...sealed, [part]: elsewhere[part] }
     const words = differences(sealed, now)
     return sealText(now) === sealText(sealed) ? words.length === 0 : words.length === 1 && wordsOf[part].test(words.join())
@@ -142,11 +156,11 @@ describe("a seal", () => {
 
   it.prop(
     "has another text exactly when a part is named",
-    [Seal, Seal],
+    [Any, Any],
     ([one, two]) => (sealText(one) === sealText(two)) === (differences(one, two).length === 0)
   )
 
-  it.prop("names each variable that changed", [Schema.Record(Schema.String, Sha256), Schema.String], ([before, name]) => {
+  it.prop("names each variable that changed", [digests, Schema.String], ([before, name]) => {
     const sealed = { ...before, [name]: other }
     const words = [
       { ...before, [name]: Sha256.make("0".repeat(64)) },
