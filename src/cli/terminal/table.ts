@@ -6,7 +6,10 @@ import { CliOutput } from "effect/cli"
 /** Names and messages may have line breaks. Blanks stay, since an indent and a value have some. */
 export const onOneLine = (text: string): string => text.replace(/[\t-\r\u2028\u2029]\s*/gu, " ").trimEnd()
 
-const cells = (text: string, width: number) => text + " ".repeat(Math.max(0, width - CliOutput.displayWidth(text)))
+/** Plain text is as wide as it is long: Effect need not measure it by ICU's rules, which take 10 ms to load and 1 kB for each text. */
+const displayWidth = (text: string): number => /^[ -~]*$/u.test(text) ? text.length : CliOutput.displayWidth(text)
+
+const cells = (text: string, width: number) => text + " ".repeat(Math.max(0, width - displayWidth(text)))
 
 /** Returns the lines of a table with a heading. An empty cell is shown as "-". Columns are three spaces apart, as in kubectl. */
 export const table = (heading: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> =>
@@ -15,9 +18,7 @@ export const table = (heading: ReadonlyArray<string>, rows: ReadonlyArray<Readon
 /** Returns a line for each row, with aligned columns and `gap` between them. */
 export const columns = (given: ReadonlyArray<ReadonlyArray<string>>, gap: string): ReadonlyArray<string> => {
   const rows = given.map((row) => row.map(onOneLine))
-  const widths = (rows[0] ?? []).map((_, column) =>
-    rows.reduce((widest, row) => Math.max(widest, CliOutput.displayWidth(row[column] ?? "")), 0)
-  )
+  const widths = (rows[0] ?? []).map((_, column) => rows.reduce((widest, row) => Math.max(widest, displayWidth(row[column] ?? "")), 0))
   return rows.map((row) => row.map((cell, column) => cells(cell, widths[column] ?? 0)).join(gap).trimEnd())
 }
 
@@ -26,10 +27,10 @@ export const widestProse = (): number => process.stdout.isTTY ? 60 : Number.POSI
 
 /** Returns `text` cut to `width` cells. If something is cut off, the last cell is "…". */
 export const fit = (text: string, width: number): string => {
-  if (CliOutput.displayWidth(text) <= width) return text
+  if (displayWidth(text) <= width) return text
   let [kept, left] = ["", width - 1]
   for (const { segment } of new Intl.Segmenter().segment(text)) {
-    left -= CliOutput.displayWidth(segment) // by itself, since any number of them may have no width at all
+    left -= displayWidth(segment) // by itself, since any number of them may have no width at all
     if (left < 0) break
     kept += segment
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
 import { fit, table } from "../../../src/cli/terminal/table.ts"
 
 describe("a table", () => {
@@ -25,6 +26,11 @@ describe("a text that is fitted", () => {
   it.each([["short", 5, "short"], ["longer", 5, "long…"], ["日本語", 5, "日本…"], ["日本語", 4, "日…"], ["", 3, ""]])(
     "%s into %d cells is %s",
     (text, width, fitted) => expect(fit(text, width)).toBe(fitted)
+  )
+  it.prop(
+    "of plain characters has one of them in each cell",
+    [Schema.String.check(Schema.isPattern(/^[ -~]{0,40}$/u)), Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 }))],
+    ([text, width]) => fit(text, width) === (text.length <= width ? text : `${text.slice(0, width - 1)}…`)
   )
   it("has as many characters without a width as somebody put there, in good time", () => {
     const invisible = "\u200b".repeat(65_000)
