@@ -7,7 +7,7 @@ import { parts } from "./parts.ts"
 // Only KubeConfig of client-node is used. The index of client-node would add all the generated models: 3 MB more, and 20 MB of memory.
 const kubeConfig = fileURLToPath(new URL("../node_modules/@kubernetes/client-node/dist/config.js", import.meta.url))
 
-// Effect measures text by ICU's rules, which take 10 ms to load. Only tables with more than ASCII need the rules, so the first such table loads them.
+// Effect measures text by ICU's rules, which take 10 ms to load. Only text beyond ASCII needs them, so the first such text loads them.
 const segmenter = /new Intl\.Segmenter\(undefined, \{\s*granularity: "grapheme"\s*\}\)/u
 const rulesOnDemand: Plugin = {
   name: "rules-on-demand",
