@@ -6,7 +6,7 @@ import { CliOutput } from "effect/cli"
 /** Names and messages may have line breaks. Blanks stay, since an indent and a value have some. */
 export const onOneLine = (text: string): string => text.replace(/[\t-\r\u2028\u2029]\s*/gu, " ").trimEnd()
 
-/** Plain text is as wide as it is long: Effect need not measure it by ICU's rules, which take 10 ms to load and 1 kB for each text. */
+/** Plain text is as wide as it is long: Effect need not measure it by ICU's rules, which take 10 ms to load and 2 kB for each text. */
 const displayWidth = (text: string): number => /^[ -~]*$/u.test(text) ? text.length : CliOutput.displayWidth(text)
 
 const cells = (text: string, width: number) => text + " ".repeat(Math.max(0, width - displayWidth(text)))
