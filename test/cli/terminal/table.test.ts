@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { onTestFinished, vi } from "vitest"
 import { fit, table } from "../../../src/cli/terminal/table.ts"
 
 describe("a table", () => {
@@ -19,6 +20,14 @@ describe("a table", () => {
     ]))
   it("may have more rows than a function may have arguments", () =>
     expect(table(["A"], Array.from({ length: 150_000 }, () => ["x"]))).toHaveLength(150_001))
+  it("asks for the rules of letters only where it has some beyond ASCII", () => {
+    const rules = vi.spyOn(Intl.Segmenter.prototype, "segment")
+    onTestFinished(() => rules.mockRestore())
+    table(["NAME", "STATUS"], [["cafe", "applied"]])
+    expect(rules).not.toHaveBeenCalled()
+    table(["NAME", "STATUS"], [["café", "applied"]])
+    expect(rules).toHaveBeenCalled()
+  })
   it("has its heading alone when there are no rows", () => expect(table(["A", "B"], [])).toEqual(["A   B"]))
 })
 
