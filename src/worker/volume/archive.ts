@@ -60,16 +60,24 @@ const tarTrouble = (error: Tar.TarError): StageFailed =>
     ? refused("holds a sparse file; make it with plain tar -czf")
     : notAnArchive()
 
-/** Streams the unpacked bytes of the tar archive; fails when they exceed the limits. */
-const unpacked = (file: string, limits: ArchiveLimits): Stream.Stream<Uint8Array, StageFailed> =>
+interface Allowance {
+  readonly bytes: number
+  readonly exceeded: () => StageFailed
+}
+
+/** Returns to how many bytes this archive may unpack, and the failure if it has more. */
+const allowanceOf = (file: string, limits: ArchiveLimits): Allowance => {
+  const bytes = Math.min(limits.bytes, Math.max(limits.ratioFromBytes, statSync(file).size * limits.ratio))
+  const most = bytes === limits.bytes ? inMebibytes(bytes) : `${limits.ratio} times its size`
+  return { bytes, exceeded: () => refused(`unpacks to more than ${most}; leave out what is not configuration`) }
+}
+
+/** Streams the unpacked bytes of the tar archive, as many as are allowed. */
+const unpacked = (file: string, { bytes, exceeded }: Allowance): Stream.Stream<Uint8Array, StageFailed> =>
   Stream.suspend(() => {
-    const allowed = Math.min(limits.bytes, Math.max(limits.ratioFromBytes, statSync(file).size * limits.ratio))
     const gunzip = createGunzip({ chunkSize: 64 * 1024 })
     pipeline(createReadStream(file), gunzip, () => {}) // an error arrives through the iteration below
-    const most = allowed === limits.bytes ? inMebibytes(limits.bytes) : `${limits.ratio} times its size`
-    return Stream.fromAsyncIterable(gunzip, readTrouble).pipe(
-      upTo(allowed, () => refused(`unpacks to more than ${most}; leave out what is not configuration`))
-    )
+    return Stream.fromAsyncIterable(gunzip, readTrouble).pipe(upTo(bytes, exceeded))
   })
 
 /** Who packed an archive: only what the worker packed itself may replace files that are there, and have links that lead anywhere. */
@@ -98,13 +106,16 @@ const unpackEntry =
 export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits = archiveLimits, by: PackedBy = "user") => {
   let folders = 0
   const made = () => void folders++
+  const allowed = allowanceOf(file, limits)
   const tooMany = (what: string) => Effect.fail(refused(`has more than ${limits.entries} ${what}; leave out what is not configuration`))
-  return tarEntries(unpacked(file, limits), () => refused(`${tooMuchBeside}; make it with plain tar -czf`)).pipe(
+  return tarEntries(unpacked(file, allowed), () => refused(`${tooMuchBeside}; make it with plain tar -czf`)).pipe(
     Stream.runFoldEffect(() => 0, (count, entry) =>
       count === limits.entries
         ? tooMany("entries")
         : folders > limits.entries
         ? tooMany("directories")
+        : entry.header.size > allowed.bytes // before anything of it is written
+        ? Effect.fail(allowed.exceeded())
         : Effect.as(unpackEntry(root, by, made)(entry), count + 1)),
     Effect.catchTag("TarError", (error) => Effect.fail(tarTrouble(error))),
     Effect.flatMap((count) => count === 0 ? Effect.fail(refused("is empty")) : Effect.void)
