@@ -18,10 +18,10 @@ stop: ## end the embedded cluster with all in it, or the way to the server in yo
 
 ##@ Test it
 .PHONY: test unit verify check
-test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit simulation cluster gitops node": some of them
+test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit process simulation cluster gitops node": some
 	@scripts/test $(ONLY)
-unit: ## the tests that need no cluster, in minutes
-	@scripts/test simulation unit
+unit: ## laws and tables of every decision, in about a minute; they need no cluster
+	@scripts/test unit
 check: ## types, lint and format, in seconds
 	@scripts/verify types lint format
 verify: ## types, lint, format, shell scripts, which folder imports which, generated and golden files up to date, dead exports

@@ -1,4 +1,4 @@
-// The kinds of tests, by file name: *.test.ts needs nothing, and in test/simulation takes long; *.cluster.test.ts needs a real API server,
+// The kinds of tests, by file name: *.test.ts needs nothing, and in some folders takes long; *.cluster.test.ts needs a real API server,
 // *.faults.test.ts one for many minutes, and *.node, *.alone and *.kills a node with the product; *.gitops has its own control plane with Flux,
 // *.long that and programs that take half an hour to build. The kubeconfig of whoever runs them is never used.
 import { randomInt } from "node:crypto"
@@ -13,6 +13,12 @@ const state = process.env.CLUSTER_STATE ?? (process.getuid?.() === 0 ? "/var/lib
 const env = { KUBECONFIG: process.env.TEST_KUBECONFIG ?? join(state, "kubeconfig"), PATH: `${join(cache, "bin")}:${process.env.PATH}` }
 const withCluster = ["cluster", "faults", "node", "alone", "kills", "gitops", "long"].map((kind) => `test/**/*.${kind}.test.ts`)
 const simulation = "test/simulation/**/*.test.ts"
+/** The folders of what really listens, writes files and starts programs, or gets very much: a few minutes, where all else takes one. */
+const processes = [
+  "test/main.test.ts",
+  "test/{http,kubernetes}/connections.test.ts",
+  "test/{bin,cli,faults,fuzz,runner,scripts,server,worker}/**/*.test.ts"
+]
 
 /**
  * Ends what hangs, and nothing else: what tests wait for has deadlines of its own, and a busy machine may take twenty times longer than an
@@ -38,6 +44,9 @@ const gitops = {
   hookTimeout: patience
 }
 
+/** Without isolation a worker loads modules once: most of these files take less time than their modules. */
+const together = { isolate: false, testTimeout: patience, hookTimeout: patience }
+
 const node = { globalSetup: "test/end-to-end/setup.ts", env, testTimeout: patience, hookTimeout: patience }
 
 const PROPERTY_SEED = process.env.PROPERTY_SEED ?? String(randomInt(2 ** 31))
@@ -53,18 +62,11 @@ export default defineConfig({
     maxWorkers: 2,
     execArgv: ["--single-threaded-gc"], // two workers keep two processors busy, and helpers of the collector would only get in their way
     projects: [
-      // Without isolation a worker loads modules once: most of these files take less time than their modules.
       {
         extends: true,
-        test: {
-          name: "unit",
-          include: ["test/**/*.test.ts"],
-          exclude: [...withCluster, simulation],
-          isolate: false,
-          testTimeout: patience,
-          hookTimeout: patience
-        }
+        test: { name: "unit", include: ["test/**/*.test.ts"], exclude: [...withCluster, ...processes, simulation], ...together }
       },
+      { extends: true, test: { name: "process", include: processes, exclude: withCluster, ...together } },
       // Its schedules are in four files, its crash points in two, and each takes as long as all else: with a worker for each, no processor is
       // idle at the end. They may get little of the processors while other tests run.
       {

@@ -28,8 +28,7 @@ const run = (test: string): End => {
   rmSync(report, { force: true })
   spawnSync("node_modules/.bin/vitest", [
     "run",
-    "--project",
-    test.startsWith("simulation/") ? "simulation" : "unit",
+    ...(test.startsWith("simulation/") ? ["simulation"] : ["unit", "process"]).flatMap((kind) => ["--project", kind]),
     `test/${test}`,
     "--bail",
     "1",

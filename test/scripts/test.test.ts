@@ -33,7 +33,13 @@ const withoutWork = () => {
 }
 
 it.each([
-  { kinds: "unit simulation cluster", CONTEXT: "", front: ["cluster"], beside: ["simulation", "unit"], why: "what needs no cluster" },
+  {
+    kinds: "unit process simulation cluster",
+    CONTEXT: "",
+    front: ["cluster"],
+    beside: ["process", "simulation", "unit"],
+    why: "what needs no cluster"
+  },
   {
     kinds: "unit cluster gitops node",
     CONTEXT: "",
