@@ -168,7 +168,7 @@ const finishOnce = Effect.fnUntraced(function*(name: string, result: Partial<Sta
     finishedAt: new Date().toISOString(),
     ...result
   }
-  return yield* (yield* Kubernetes).updateStatus(tasks, { metadata, spec, status: finished(status, whole, metadata.generation) })
+  return yield* (yield* Kubernetes).updateStatus(tasks, { metadata, spec, status: finished(status, whole, metadata.generation, { spec }) })
 })
 
 export const found = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<boolean, never, R> =>

@@ -26,8 +26,8 @@ import { jobGoesOn, unreadyPatienceMillis } from "./situation.ts"
 import { startTrouble } from "./start-trouble.ts"
 
 export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
-  const { metadata, status } = s.task
-  return { ...unchanged(s), status: finished(status, result, metadata.generation) }
+  const { metadata, spec, status } = s.task
+  return { ...unchanged(s), status: finished(status, result, metadata.generation, { spec }) }
 }
 
 /** Returns the end that the status says of a stage under way: its Job is deleted for it, and Pods that were deleted say less. */

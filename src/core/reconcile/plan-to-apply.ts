@@ -3,6 +3,7 @@
 // Used by core/reconcile/follow and cli/cluster/tasks.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../../schema/task/agent-task.ts"
+import { planToApply } from "../../schema/task/stage-result.ts"
 import type { Observed } from "../task/observed.ts"
 import { newest } from "./newest-attempt.ts"
 import { millisSinceEnd } from "./situation.ts"
@@ -28,21 +29,17 @@ const uncountedMillis = 3_600_000
 export const isOutdated = ({ plan }: Wanted, now: string): boolean =>
   plan.status.result?.hasChanges === undefined && millisSinceEnd(plan, now) > uncountedMillis
 
-/**
- * Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. A plan whose
- * changes could not be counted is taken to have some, as one of a pool is (core/run/run-end).
- */
+/** Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. */
 export const applySpec = (
   { spec: { cancel: _cancel, options: _options, savePlan, source, workingDirectory, ...spec }, status: { result } }: AgentTask
 ): Option.Option<AgentTaskSpec> => {
-  if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges === false) {
-    return Option.none()
-  }
+  const sha256 = result && planToApply(result)
+  if (savePlan === undefined || sha256 === undefined) return Option.none()
   const directory = [source.fluxSource?.path, workingDirectory].filter((path) => path !== undefined && path !== "").join("/")
   return Option.some({
     ...spec,
     stage: "apply",
-    source: { savedPlan: { claimName: savePlan.claimName, sha256: result.planDigest } },
+    source: { savedPlan: { claimName: savePlan.claimName, sha256 } },
     ...(directory !== "" && { workingDirectory: directory })
   })
 }

@@ -13,8 +13,8 @@ import {
   type ToldCondition
 } from "../../schema/task/agent-task.ts"
 import type { Reason } from "../../schema/task/reason.ts"
-import type { StageResult } from "../../schema/task/stage-result.ts"
-import { shortened } from "../text/sentence.ts"
+import { planToApply, type StageResult } from "../../schema/task/stage-result.ts"
+import { sentence, shortened } from "../text/sentence.ts"
 
 export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed" || phase === "Cancelled"
 
@@ -203,21 +203,41 @@ export const claimed = (
 
 export const phaseOf: Readonly<Record<StageResult["outcome"], Phase>> = { succeeded: "Succeeded", failed: "Failed", cancelled: "Cancelled" }
 
+/** Reports whether a spec, of which an older CRD may have dropped a part, is of a task that applies its plans by itself. */
+const appliesItsPlans = Schema.is(
+  Schema.Struct({ source: Schema.Struct({ fluxSource: Schema.Struct({ onChange: Schema.Literal("planAndApply") }) }) })
+)
+
+/**
+ * Returns the conditions of a task that is over with a plan which it applies by itself; none for any other. Whoever waits for Ready waits
+ * for the changes, and a watch would see it before the controller has made the apply.
+ */
+const beforeApply = (status: AgentTaskStatus, step: Step, { result, spec }: { readonly result: StageResult; readonly spec: unknown }) =>
+  !isOver(status.phase) && appliesItsPlans(spec) && planToApply(result) !== undefined
+    ? {
+      conditions: conditionsAfter(status, { ...step, phase: "Pending", message: `${sentence(step.message)} Its plan is to be applied.` })
+    }
+    : {}
+
 /** Returns the status that ends a task with the worker's own result. `reported` says that the pool has confirmed it. */
 export const finished = (
   status: AgentTaskStatus,
   result: StageResult,
   generation: number,
-  { reported = false } = {}
-): AgentTaskStatus => ({
-  ...advance(status, {
+  { reported = false, spec }: { readonly reported?: boolean; readonly spec?: unknown } = {}
+): AgentTaskStatus => {
+  const step: Step = {
     phase: phaseOf[result.outcome],
     reason: result.reason,
     message: result.message,
     generation,
     now: result.finishedAt
-  }),
-  result,
-  ...(result.changes !== undefined && { changes: `+${result.changes.add} ~${result.changes.change} -${result.changes.destroy}` }),
-  ...(reported && { reportedAt: result.finishedAt })
-})
+  }
+  return {
+    ...advance(status, step),
+    ...beforeApply(status, step, { result, spec }),
+    result,
+    ...(result.changes !== undefined && { changes: `+${result.changes.add} ~${result.changes.change} -${result.changes.destroy}` }),
+    ...(reported && { reportedAt: result.finishedAt })
+  }
+}

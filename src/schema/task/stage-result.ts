@@ -55,6 +55,13 @@ export const StageResult = Schema.Struct({
 })
 export type StageResult = typeof StageResult.Type
 
+/**
+ * Returns the digest of the plan that a result kept to be applied, or none. A plan whose changes could not be counted is taken to have some,
+ * as one of a pool is (core/run/run-end).
+ */
+export const planToApply = ({ hasChanges, outcome, planDigest }: Omit<StageResult, "reason">): Sha256 | undefined =>
+  outcome === "succeeded" && hasChanges !== false ? planDigest : undefined
+
 /** A reason as it is read: a newer version may have written one that is unknown here. */
 export const ToldReason = Schema.String.check(
   Schema.isPattern(/^[A-Za-z][A-Za-z0-9]*$/u, { expected: "one word" }),

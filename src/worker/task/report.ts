@@ -34,7 +34,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
   const { namespace, task: name } = yield* Settings
   const attempt = Effect.gen(function*() {
     const task = yield* kubernetes.get(claimedTaskKind, { namespace, name })
-    const { metadata, status } = task
+    const { metadata, spec, status } = task
     if (status.claim?.nonce !== claim.nonce) {
       return yield* Effect.logError(
         `AgentTask ${name} has been replaced by another one of that name, or claimed by another worker; this result is not written to it.`
@@ -46,7 +46,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
       }
       return
     }
-    yield* writeTaskStatus(claimedTaskKind, task, finished(status, result, metadata.generation, { reported }))
+    yield* writeTaskStatus(claimedTaskKind, task, finished(status, result, metadata.generation, { reported, spec }))
   })
   yield* askAgain(attempt, {
     while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Malformed",

@@ -8,7 +8,7 @@ import type { Observed } from "../../../src/core/task/observed.ts"
 import { Sha256, Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../../src/schema/task/stage-result.ts"
-import { before, noon, perform, plainSeed, policy, type Seed, success, withStatus, worldOf } from "../worlds.ts"
+import { before, noon, perform, plainSeed, policy, type Seed, success, withPod, withStatus, worldOf } from "../worlds.ts"
 
 const followed: Seed = { ...plainSeed, life: "succeeded", source: "new", follows: "planAndApply" }
 
@@ -164,6 +164,21 @@ describe("an attempt at a new artifact", () => {
       { type: "Reconciling", status: "False" },
       { type: "Stalled", status: "True" }
     ]])
+  })
+
+  it("is waited for by whoever waits for its task, whose own plan has just ended, as long as nobody calls that off", () => {
+    const whole: Seed = { ...followed, life: "claimed", source: "known", job: "complete", pod: "Succeeded", worker: "Completed" }
+    const lastWords = Option.some({ ...success, hasChanges: true, planDigest: Sha256.make("a".repeat(64)) })
+    const world = withPod(worldOf(whole), { lastWords })
+    const ended = perform(world, plan(policy, world, noon))
+    const told = (status: AgentTask["status"]) => status.conditions?.map((_) => `${_.type}=${_.status}`)
+    const underWay = ["Ready=False", "Reconciling=True", "Stalled=False"]
+    expect([ended.task.status.phase, told(ended.task.status)]).toEqual(["Succeeded", underWay])
+    const applied = plan(policy, { ...ended, job: Option.none() }, noon)
+    expect([applied.actions.map(({ _tag }) => _tag), told(applied.status)]).toEqual([["CreateTask"], underWay])
+    const cancelled = { ...ended.task, spec: { ...ended.task.spec, cancel: true } }
+    const { actions, status } = plan(policy, { ...ended, job: Option.none(), task: cancelled }, noon)
+    expect([actions, told(status)]).toEqual([[], ["Ready=True", "Reconciling=False", "Stalled=False"]])
   })
 
   it("is not applied if its plan was not kept", () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { reflected } from "../../../src/core/reconcile/attempt-conditions.ts"
 import { acknowledged, advance, claimed, finished, mayFollow, running as runningIn } from "../../../src/core/task/status.ts"
-import { Uid } from "../../../src/schema/names.ts"
+import { Sha256, Uid } from "../../../src/schema/names.ts"
 import { Phase, WritableStatus } from "../../../src/schema/task/agent-task.ts"
 import { before, noon, plainSeed, success, worldOf } from "../worlds.ts"
 
@@ -110,6 +110,37 @@ describe("claimed and finished", () => {
       "Running in Pod pod on node node.",
       "Running in Pod pod."
     ]))
+  const kept = { planDigest: Sha256.make("a".repeat(64)) }
+  const following = (onChange: string) => ({
+    savePlan: { claimName: "plans" },
+    source: { fluxSource: { kind: "GitRepository", name: "infra", onChange } }
+  })
+  const underWay = { ready: "False", reconciling: "True", stalled: "False" }
+  const ready = { ready: "True", reconciling: "False", stalled: "False" }
+
+  it.each([
+    { given: "with changes", result: { ...kept, hasChanges: true }, says: underWay },
+    { given: "whose changes could not be counted", result: kept, says: underWay },
+    { given: "that changes nothing", result: { ...kept, hasChanges: false }, says: ready },
+    { given: "that was not kept", result: { hasChanges: true }, says: ready },
+    { given: "that a person applies", result: { ...kept, hasChanges: true }, onChange: "plan", says: ready }
+  ])("do not show a task as Ready whose plan is still to be applied by itself: one $given", (
+    { onChange = "planAndApply", result, says }
+  ) => {
+    const planned = { ...success, ...result, message: "Planned", finishedAt: noon }
+    const { conditions = [], message, phase } = finished(running, planned, 1, { spec: following(onChange) })
+    expect({ ready: conditions[0]?.status, reconciling: conditions[1]?.status, stalled: conditions[2]?.status }).toEqual(says)
+    expect([phase, message]).toEqual(["Succeeded", "Planned"])
+    const told = says === ready ? { lastTransitionTime: noon, message } : {
+      lastTransitionTime: before(60),
+      message: "Planned. Its plan is to be applied."
+    }
+    expect(conditions[0]).toMatchObject(told)
+  })
+  it("leave the conditions of a task that is over, though its plan comes late", () => {
+    const lost = { phase: "Failed", reason: "NodeLost", message: "gone" } as const
+    expect(finished(lost, { ...success, ...kept }, 1, { spec: following("planAndApply") })).not.toHaveProperty("conditions")
+  })
   it("sum the changes up for people", () => {
     expect(finished(running, { ...success, changes: { add: 2, change: 1, destroy: 0 } }, 1).changes).toBe("+2 ~1 -0")
   })

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { StopCause } from "../../../src/core/stage/outcome.ts"
-import { Uid } from "../../../src/schema/names.ts"
+import { Sha256, Uid } from "../../../src/schema/names.ts"
 import type { Claim } from "../../../src/schema/task/agent-task.ts"
 import type { StageResult, ToldResult } from "../../../src/schema/task/stage-result.ts"
 import { report, type TellPool } from "../../../src/worker/task/report.ts"
@@ -23,7 +23,7 @@ const result: StageResult = {
 }
 const claim: Claim = { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: "2026-01-01T00:00:00Z" }
 const running = { phase: "Running", startedAt: claim.at, claim } as const
-const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
+const plainSpec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 
 interface World {
   readonly kubernetes: FakeKubernetes
@@ -40,7 +40,10 @@ interface World {
   ) => Effect.Effect<void>
 }
 
-const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.Effect<World, never, Scope.Scope> =>
+const world = (
+  status: Parameters<typeof fakeKubernetes>[1] = running,
+  spec: Parameters<typeof fakeKubernetes>[0] = plainSpec
+): Effect.Effect<World, never, Scope.Scope> =>
   Effect.gen(function*() {
     const directory = yield* temporaryFolder("report")
     const kubernetes = fakeKubernetes(spec, status)
@@ -93,6 +96,15 @@ describe("the report", () => {
       expect(lastWords()).toEqual(result)
       expect(told).toEqual([result])
       expect(kubernetes.task().status).toMatchObject({ phase: "Succeeded", result, reportedAt: result.finishedAt, duration: "1m0s" })
+    }))
+
+  it.effect("does not make a task Ready that applies its plan by itself", () =>
+    Effect.gen(function*() {
+      const fluxSource = { kind: "GitRepository", name: "infra", onChange: "planAndApply" }
+      const { kubernetes, send } = yield* world(running, { ...plainSpec, source: { fluxSource }, savePlan: { claimName: "plans" } })
+      yield* send(Option.none(), { sent: { ...result, hasChanges: true, planDigest: Sha256.make("a".repeat(64)) } })
+      const { conditions, phase } = kubernetes.task().status
+      expect([phase, conditions?.find(({ type }) => type === "Ready")?.status]).toEqual(["Succeeded", "False"])
     }))
 
   it.effect("goes to the status although the pool and the kubelet do not take it", () =>
