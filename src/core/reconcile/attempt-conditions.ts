@@ -111,9 +111,13 @@ export const unattempted = (
   saying(task, { phase: "Pending", reason, message: fitting(`Its next attempt cannot be made. ${message}`), stalled }, now)
 
 /** Reasons for which a task that is not over may need a person. */
-const interim: ReadonlyArray<string> = ["NodeUnreachable", "SourceNotReady", "Refused", "StateRescuePending"] satisfies ReadonlyArray<
-  Reason
->
+const interim: ReadonlyArray<string> = [
+  "NodeUnreachable",
+  "SourceNotReady",
+  "Refused",
+  "StateRescuePending",
+  "StateUnsaved"
+] satisfies ReadonlyArray<Reason>
 
 /**
  * Reports whether the conditions speak of another task that is under way, if only on a node that does not answer, or that cannot be made, or

@@ -177,12 +177,13 @@ export const unsaved: News = {
     "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock. The worker goes on trying, or its log says how to save the state by hand; do not delete its Pod."
 }
 
-/** What the status says while a person can save the last state of a task without a pool, which its backend did not take. */
+/** What the status says while only a person can save the last state of a task without a pool, which its backend did not take. */
 export const unwritten: News = {
   phase: "Running",
   reason: "StateUnsaved",
   message:
-    "The engine has ended, and the backend did not take its last state, which nothing but the Pod has. The log of the worker says why, and by which command to save it; do not delete the Pod."
+    "The engine has ended, and the backend did not take its last state, which nothing but the Pod has. The log of the worker says why, and by which command to save it; do not delete the Pod.",
+  stalled: true
 }
 
 /** Returns the status that claims a task. The worker writes it at the resourceVersion that it read, and only if `claim` was absent. */

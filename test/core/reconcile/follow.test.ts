@@ -692,7 +692,7 @@ describe("a follower that applies what it plans", () => {
     ])
   })
 
-  it.each(["NodeUnreachable", "StateRescuePending"])(
+  it.each(["NodeUnreachable", "StateRescuePending", "StateUnsaved"])(
     "says so too of one that needed a person (%s), and which was not over by that",
     (reason) => {
       const stalls = worldOf({ ...followed, source: "known", latest: "over", latestApply: "alive" })

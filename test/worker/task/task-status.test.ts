@@ -45,6 +45,17 @@ describe("a state that is not saved", () => {
       expect([status().reason, status().message, kubernetes.writes()]).toEqual(["Claimed", "Running in Pod demo-abcde on node node-1.", 2])
     }))
 
+  it.effect.each([{ during: "unwrittenDuring", stalled: "True" }, { during: "unsavedDuring", stalled: "False" }] as const)(
+    "needs a person where nothing but the Pod of a task without a pool has it: $during",
+    ({ during, stalled }) =>
+      Effect.gen(function*() {
+        const { status } = yield* working(claimed, during)
+        yield* TestClock.adjust("20 seconds")
+        expect(status().reason).toBe("StateUnsaved")
+        expect(status().conditions?.map((_) => `${_.type}=${_.status}`)).toContain(`Stalled=${stalled}`)
+      })
+  )
+
   it.effect("is said again when somebody has said something else, and through a conflict", () =>
     Effect.gen(function*() {
       const { kubernetes, status } = yield* working()
