@@ -25,7 +25,11 @@ const onceMore = `To have its artifact planned once more, ${makeAnew}, or wait f
  * Returns the status with conditions that speak of another task: the newest attempt, or its apply. If that did not succeed, no other is made
  * of its artifact, whatever its own message says to do next.
  */
-export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTaskStatus => {
+export const reflected = (
+  task: AgentTask,
+  of: Pick<AgentTask, "status"> & { readonly metadata: Pick<AgentTask["metadata"], "name"> },
+  now: string
+): AgentTaskStatus => {
   const { conditions = [], message = "Nobody has looked at it yet.", phase = "Pending", reason = "Accepted" } = of.status
   const stalled = conditions.some((_) => _.type === "Stalled" && _.status === "True")
   const told = `${of.metadata.name}: ${message}`

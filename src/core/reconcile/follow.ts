@@ -88,12 +88,15 @@ export const when = {
 } satisfies Readonly<Record<string, When<unknown>>>
 
 const makeNext = (s: Seen, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Origin, again: number) => {
-  const { metadata: { name }, spec: { cancel: _cancel, ...spec }, status } = s.task // each attempt is cancelled by itself
+  const { metadata: { name }, spec: { cancel: _cancel, ...spec } } = s.task // each attempt is cancelled by itself
   const attempt = nextAttempt(s.task)
   const next = attemptName(name, attempt)
   return {
     ...unchanged(s, [Action.CreateTask({ name: next, spec: { ...spec, attempt, source: { fluxSource } } })]),
-    status: { ...status, latest: { attempt, name: next, sha256: artifact.sha256, ...(again > 0 && { again }) } }
+    status: {
+      ...reflected(s.task, { metadata: { name: next }, status: {} }, s.now),
+      latest: { attempt, name: next, sha256: artifact.sha256, ...(again > 0 && { again }) }
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import { Action } from "../../../src/core/reconcile/action.ts"
 import { answerMillis } from "../../../src/core/reconcile/follow.ts"
 import { plan } from "../../../src/core/reconcile/plan.ts"
 import type { Observed } from "../../../src/core/task/observed.ts"
+import { conditionsAfter } from "../../../src/core/task/status.ts"
 import { Sha256, Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../../src/schema/task/stage-result.ts"
@@ -44,6 +45,20 @@ describe("an attempt at a new artifact", () => {
     expect(applyOf("infra", "infra-2")).toEqual(["infra-2-apply"])
     const { task, ...world } = called("infra", followed)
     expect(made({ ...world, task: { ...task, spec: { ...task.spec, attempt: 3 } } })).toEqual(["infra-4"])
+  })
+
+  it("is what the conditions speak of from the write that names it on, so that nobody takes the end of the one before for its own", () => {
+    const world = worldOf(followed)
+    const { metadata: { generation }, status } = world.task
+    const before = conditionsAfter(status, { phase: "Succeeded", reason: "Completed", message: "done", generation, now: noon })
+    expect(plan(policy, withStatus(world, { ...status, conditions: before }), noon).status).toMatchObject({
+      latest: { name: "task-2" },
+      conditions: ["Ready", "Reconciling", "Stalled"].map((type) => ({
+        type,
+        status: type === "Reconciling" ? "True" : "False",
+        message: "task-2: Nobody has looked at it yet."
+      }))
+    })
   })
 
   it("follows nothing itself, since its task does", () => {
