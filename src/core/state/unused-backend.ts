@@ -17,17 +17,26 @@ const inJson = { terraform: /"terraform"\s*:/u, end: /(?!)/u, block: /"(?:backen
 
 const commentAtBeginning = new RegExp(String.raw`^[ \t]*${comment}`, "gmu")
 
-/** Reports whether such a block keeps no state anywhere else: it is the engine's own default, or it names the API for people of such a server. */
-const isOwn = (type: string, content: string): boolean =>
-  (type === "local" && content.trim() === "") || (type === "http" && content.includes(statesPath))
+/** Which workspaces a block names by the API for people of such a server, whose host may be called otherwise there. */
+const workspacesIn = (content: string) => [...content.matchAll(new RegExp(`${statesPath}([^"]*)`, "gu"))].map(([, name]) => name)
 
-/** Returns the type of the backend that a file names, "cloud" for such a block, or undefined if it names none that could keep a state. */
-export const backendIn = (name: string, text: string): string | undefined => {
+/** Reports whether such a block keeps no state anywhere else: it is the engine's own default, or it names the workspace itself. */
+const isOwn = (type: string, content: string, workspace: string | undefined): boolean => {
+  if (type === "local") return content.trim() === ""
+  const named = type === "http" ? workspacesIn(content) : []
+  return named.length > 0 && named.every((one) => one === workspace)
+}
+
+/**
+ * Returns the type of the backend that a file names, "cloud" for such a block, or undefined if it names none that could keep a state.
+ * `workspace` is the one of the pool's server that keeps the state instead, undefined without a pool.
+ */
+export const backendIn = (name: string, text: string, workspace: string | undefined): string | undefined => {
   const { block, end, terraform } = name.endsWith(".json") ? inJson : inHcl
   const blocks = text.replace(commentAtBeginning, "").split(terraform).slice(1).flatMap((
     rest
   ) => [...(rest.split(end)[0] ?? "").matchAll(block)])
-  const foreign = blocks.find(([, type = "cloud", content = ""]) => !isOwn(type, content))
+  const foreign = blocks.find(([, type = "cloud", content = ""]) => !isOwn(type, content, workspace))
   return foreign === undefined ? undefined : foreign[1] ?? "cloud"
 }
 

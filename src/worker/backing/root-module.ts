@@ -7,6 +7,7 @@ import { isConfiguration } from "../../core/stage/configuration-files.ts"
 import { commandIn, commandInVariable, runsCommands } from "../../core/stage/encryption-commands.ts"
 import { backendIn } from "../../core/state/unused-backend.ts"
 import { shortName } from "../../core/text/sentence.ts"
+import type { WorkspaceName } from "../../schema/names.ts"
 import { Log } from "../engine/log-shipper.ts"
 import { linkedTo, namesIn, readFile } from "../volume/folder.ts"
 import type { Provisioned } from "./backing.ts"
@@ -22,10 +23,14 @@ export interface RootModule {
 }
 
 /**
- * Reads what the engine takes for configuration, also by a link: some choose their backend by one. `env` is the engine's environment. The
- * file that we add may have commands, since without a backend of ours it came with the configuration.
+ * Reads what the engine takes for configuration, also by a link: some choose their backend by one. `env` is the engine's environment,
+ * `workspace` that of a pool. The file that we add may have commands, since without a backend of ours it came with the configuration.
  */
-export const readRootModule = Effect.fnUntraced(function*({ directory, root }: Provisioned, env: Readonly<Record<string, string>>) {
+export const readRootModule = Effect.fnUntraced(function*(
+  { directory, root }: Provisioned,
+  env: Readonly<Record<string, string>>,
+  workspace?: WorkspaceName
+) {
   const ofVariable = commandInVariable(env[variable] ?? "", env)
   const commands = ofVariable === undefined ? [] : [`${ofVariable} in ${variable}`]
   let backend: string | undefined
@@ -35,7 +40,7 @@ export const readRootModule = Effect.fnUntraced(function*({ directory, root }: P
     const here = [...directory, name]
     const content = yield* readFile(root, Option.getOrElse(yield* linkedTo(root, here), () => here), limitBytes)
     const text = Option.getOrUndefined(Option.map(content, (bytes) => new TextDecoder().decode(bytes)))
-    if (!isOurs && text !== undefined) backend ??= backendIn(name, text)
+    if (!isOurs && text !== undefined) backend ??= backendIn(name, text, workspace)
     const command = text === undefined ? "what is not read here" : commandIn(name, text, env)
     if (command !== undefined) commands.push(`${command} in ${shortName(name)}`)
     yield* Effect.yieldNow // the runner may make many files, as large as they may be

@@ -55,7 +55,7 @@ export const prepare = Effect.fnUntraced(
     if (Option.isSome(unfit)) return yield* invalid(unfit.value)
     yield* introduce(spec, engine, variables.shown)
     if (Option.isNone(approved)) yield* refuseToPlanNothing(spec, place, engine)
-    const readNow = readRootModule(place, variables.env)
+    const readNow = readRootModule(place, variables.env, spec.pool === undefined ? undefined : spec.workspace)
     const rootModule = yield* untilStopped(readNow)
     yield* learn(facts, yield* untilStopped(tellUnusedBackend(spec, rootModule, backing.sealing.state)))
     yield* tellCommands(rootModule)

@@ -4,7 +4,7 @@ import { Schema } from "effect"
 import { backendIn, nothingHereYet } from "../../../src/core/state/unused-backend.ts"
 import { costOf } from "../../cost.ts"
 
-const of = (text: string, name = "main.tf") => backendIn(name, text)
+const of = (text: string, name = "main.tf", workspace?: string) => backendIn(name, text, workspace)
 const inTerraform = [
   `required_version = ">= 1.6"`,
   `required_providers {\ntime = {\nsource = "hashicorp/time"\n}\n}`,
@@ -73,12 +73,21 @@ describe("backendIn", () => {
     { given: "no terraform block", text: `resource "x" "y" {\n  cloud {\n  }\n}\n` },
     { given: "the word elsewhere", text: `terraform {\n}\nresource "lb" "y" {\n  backend "s3" {\n  }\n}\n` },
     { given: "a comment", text: `terraform {\n  # backend "s3" {}\n  // backend "s3" {}\n  /* was:\n  backend "s3" {}\n  */\n}\n` },
-    { given: "the engine's own default", text: `terraform {\n  backend "local" {}\n}\n` },
-    {
-      given: "a state of such a server",
-      text: `terraform {\n  backend "http" {\n    address = "https://aj/api/state/v1/workspaces/prod"\n  }\n}\n`
-    }
+    { given: "the engine's own default", text: `terraform {\n  backend "local" {}\n}\n` }
   ])("finds none with $given", ({ text }) => expect(of(text)).toBeUndefined())
+  it.each([
+    { where: "none in the workspace that it names", workspace: "prod", expected: undefined },
+    { where: "it in a workspace of another name, as after a renaming", workspace: "prod-eu", expected: "http" },
+    { where: "it in one whose name is the beginning of that", workspace: "pro", expected: "http" },
+    { where: "it without a pool", workspace: undefined, expected: "http" }
+  ])("of a block that names a workspace of such a server, finds $where", ({ expected, workspace }) => {
+    const addresses = Object.fromEntries(["address", "lock_address"].map((key) => [key, "https://aj/api/state/v1/workspaces/prod"]))
+    const lines = Object.entries(addresses).map(([key, url]) => `    ${key} = "${url}"\n`).join("")
+    expect([
+      of(`terraform {\n  backend "http" {\n${lines}  }\n}\n`, "main.tf", workspace),
+      of(JSON.stringify({ terraform: { backend: { http: addresses } } }), "main.tf.json", workspace)
+    ]).toEqual([expected, expected])
+  })
   it.prop("finds it however the file is formatted, and none where there is none", [
     Beside,
     InTerraform,

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { WorkspaceName } from "../../../src/schema/names.ts"
 import { readRootModule, tellCommands } from "../../../src/worker/backing/root-module.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
@@ -24,7 +25,7 @@ const scene = Effect.gen(function*() {
   return {
     lines,
     link: (target: string, name: string) => symlinkSync(target, join(path, name)),
-    read: (env = {}) => readRootModule(place, env),
+    read: (env = {}, workspace?: WorkspaceName) => readRootModule(place, env, workspace),
     telling: (told?: ReadonlyArray<string>) => Effect.tap(readRootModule(place, {}), (now) => Effect.provide(tellCommands(now, told), log)),
     write: (name: string, text: string) => writeFileSync(join(path, name), text)
   }
@@ -63,6 +64,14 @@ it.effect("the file that takes the place of a backend names none", () =>
     const { read, write } = yield* scene
     write("zzzz_agent_job_override.tf", inS3)
     expect((yield* read()).backend).toBeUndefined()
+  }))
+
+it.effect("a backend of the workspace itself, whose state the pool's server keeps, counts for none", () =>
+  Effect.gen(function*() {
+    const { read, write } = yield* scene
+    write("backend.tf", `terraform {\n  backend "http" {\n    address = "https://aj/api/state/v1/workspaces/prod"\n  }\n}\n`)
+    const seen = yield* Effect.forEach(["prod", "renamed"], (name) => read({}, WorkspaceName.make(name)))
+    expect(seen.map(({ backend }) => backend)).toEqual([undefined, "http"])
   }))
 
 it.live("many files are read in pieces, so that a stop is heard meanwhile", () =>
