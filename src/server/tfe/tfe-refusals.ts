@@ -110,7 +110,9 @@ export const noPoolsMade = () =>
   )
 
 export const otherName = (name: string) =>
-  invalid(`A workspace keeps the name that it was made with, here ${name}; make another workspace with the other name.`)
+  invalid(
+    `A workspace keeps the name that it was made with, here ${name}; make another workspace with the other name and bring it the state before its first run, or that makes everything once more (docs/state.md, "Take a state elsewhere").`
+  )
 
 /** What a run would have to do for an option of the engine, which does it by itself where the state comes from the `http` backend. */
 const ofEngine: ReadonlyMap<string, { readonly lack: string; readonly instead: string }> = new Map([

@@ -34,7 +34,7 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
     invalid(`No lock is opened through the TFE API; see who has it, and open it, with: agent-job state unlock ${name} --force`)
   const noDeletion = ({ name }: Workspace) =>
     invalid(
-      `No workspace is deleted here, so ${name} stays, with its states and runs; destroy what it made with: agent-job run DIR --workspace ${name} --destroy`
+      `No workspace is deleted here, so ${name} stays, with its states and runs; where no other workspace or backend has taken its state over, destroy what it made with: agent-job run DIR --workspace ${name} --destroy`
     )
 
   const notDeleted = (method: "DELETE" | "POST", path: "" | `/${string}`) =>

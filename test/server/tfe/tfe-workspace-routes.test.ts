@@ -80,7 +80,8 @@ describe("a workspace", () => {
   it.live.each([
     {
       attributes: { name: "renamed" },
-      sentence: "A workspace keeps the name that it was made with, here demo; make another workspace with the other name."
+      sentence:
+        `A workspace keeps the name that it was made with, here demo; make another workspace with the other name and bring it the state before its first run, or that makes everything once more (docs/state.md, "Take a state elsewhere").`
     },
     {
       attributes: { "execution-mode": "local" },
@@ -279,7 +280,7 @@ describe("what this server has not", () => {
         for (const [method, path] of [["DELETE", ""], ["POST", "/actions/safe-delete"]] as const) {
           expect(said(yield* me.as(method, itself + path)), `${method} ${itself}${path}`).toEqual([
             422,
-            "No workspace is deleted here, so demo stays, with its states and runs; destroy what it made with: agent-job run DIR --workspace demo --destroy"
+            "No workspace is deleted here, so demo stays, with its states and runs; where no other workspace or backend has taken its state over, destroy what it made with: agent-job run DIR --workspace demo --destroy"
           ])
           expect((yield* me.as(method, `${place}/none${path}`)).status).toBe(404)
         }
