@@ -15,6 +15,9 @@ export interface Obstacle {
  */
 const serials = { highest: 2 ** 52, ahead: 1_000_000 }
 
+/** Reports whether this is no state, but what `state pull` prints where the engine finds none. Each that was ever stored has a lineage. */
+export const isNone = ({ lineage, serial }: StateMark): boolean => lineage === "" && serial === 0
+
 /** Returns why a state may not follow `before`, or undefined if it may. The first state of a workspace has none before it. */
 export const obstacleTo = (before: StateMark | undefined, { lineage, serial }: StateMark): Obstacle | undefined => {
   const highest = Math.max(serials.highest, (before?.serial ?? 0) + serials.ahead)

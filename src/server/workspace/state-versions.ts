@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { rescueAdvice } from "../../core/run/state-doubt.ts"
-import { type Obstacle, obstacleTo } from "../../core/state/state-succession.ts"
+import { isNone, type Obstacle, obstacleTo } from "../../core/state/state-succession.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId, Sha256, Timestamp, type WorkspaceName } from "../../schema/names.ts"
 import { conflict, invalid, orNotFound, Refused, type StoreFailure } from "../refused.ts"
@@ -71,6 +71,10 @@ const twoSerials = (serial: number, parsed: number) =>
     `The state was to have the serial ${serial} and says ${parsed} further down, so it is not as the engines write one, and nothing was settled; push it by hand under a lock with one serial, then settle with --keep.`
   )
 
+const noneFound = invalid(
+  "This is what `state pull` prints where it finds no state, without a lineage, so nothing was stored; see that the directory that it comes from has the right backend, workspace of the engine and credentials."
+)
+
 /**
  * How many bodies of one writer are kept: of a run, or of one lock of a person. An engine sends its state every 20 s, so a long apply would
  * fill the disk; each state has in it what those before it have.
@@ -114,7 +118,7 @@ export class StateVersions extends Context.Service<StateVersions, {
    * there yet is made with it. `replace` is the version that it takes the place of, whatever lineage that has. Then it has to be or to
    * follow the last state that the workspace had of its own lineage, since plans and seals know a state by lineage and serial; without it,
    * fails as `accept`. Fails with 409 `changed` if another version is stored, `wrong-moment` while a run holds the workspace, whose plan or
-   * apply is of the stored state, and `rescue-pending` while that is in doubt.
+   * apply is of the stored state, and `rescue-pending` while that is in doubt; with 422 if the engine that printed it had found none.
    */
   readonly push: (name: WorkspaceName, state: Brought) => Effect.Effect<void, StoreFailure>
 }>()("agent-job/server/StateVersions") {
@@ -299,6 +303,7 @@ const make = Effect.gen(function*() {
 
   const push = Effect.fn("StateVersions.push")(function*(name: WorkspaceName, { bytes, replace }: Brought) {
     const state = yield* arrived({ bytes })
+    if (isNone(state)) return yield* noneFound // stored, it would keep a first plan from telling of the old place
     yield* sql.withTransaction(Effect.gen(function*() { // with the workspace in it, so that a refused state makes none
       const { id: workspaceId } = yield* workspaces.ensure(name)
       const workspace = yield* locks.heldByNobody(workspaceId)

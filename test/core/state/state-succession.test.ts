@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { engineHead } from "../../../src/core/state/state-head.ts"
-import { obstacleTo } from "../../../src/core/state/state-succession.ts"
+import { isNone, obstacleTo } from "../../../src/core/state/state-succession.ts"
 import { StateMark } from "../../../src/schema/task/seal.ts"
 
 const at = (serial: number, lineage = "l") => ({ lineage, serial })
@@ -69,3 +69,9 @@ describe("a state", () => {
     expect(obstacleTo(mark, { ...mark, serial: mark.serial + 1 })).toBeUndefined()
   })
 })
+
+it.each([
+  { state: "what the engines print where they find none", mark: at(0, ""), expected: true },
+  { state: "one with the serial 0", mark: at(0), expected: false },
+  { state: "one whose head says no lineage", mark: at(7, ""), expected: false }
+])("of $state, tells whether it is none: $expected", ({ expected, mark }) => expect(isNone(mark)).toBe(expected))

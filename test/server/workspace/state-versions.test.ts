@@ -330,6 +330,8 @@ describe("a state that a person brings", () => {
       const { push, url } = yield* bringing
       expect((yield* push({ no: "state" })).status).toBe(422)
       expect((yield* push(state(1), "sv-of-another")).json.error).toBe("changed")
+      const none = yield* push(state(0, "")) // with one stored, a first plan would no longer say that the old place may have a state
+      expect([none.status, none.json.message]).toEqual([422, expect.stringContaining("prints where it finds no state")])
       expect((yield* person(url).as("GET", statePath.state("demo"))).status).toBe(404)
     }))
 
