@@ -109,7 +109,8 @@ export const applyPlan: RespondTo<Wanted & Pick<Origin, "artifact">> = (s, { art
   const { status } = s.task
   const apply = applyName(plan.metadata.name)
   const latest = status.latest ?? { attempt: plan.spec.attempt ?? 1, name: plan.metadata.name, sha256: artifact.sha256 }
-  return { ...unchanged(s, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
+  const told = reflected(s.task, { metadata: { name: apply }, status: {} }, s.now) // an older worker has said Ready
+  return { ...unchanged(s, [Action.CreateTask({ name: apply, spec })]), status: { ...told, latest: { ...latest, apply } } }
 }
 
 export const cancelAttempt: RespondTo<AgentTask> = (s, of) => ({

@@ -17,14 +17,17 @@ const inJson = { terraform: /"terraform"\s*:/u, end: /(?!)/u, block: /"(?:backen
 
 const commentAtBeginning = new RegExp(String.raw`^[ \t]*${comment}`, "gmu")
 
-/** Which workspaces a block names by the API for people of such a server, whose host may be called otherwise there. */
-const workspacesIn = (content: string) => [...content.matchAll(new RegExp(`${statesPath}([^"]*)`, "gu"))].map(([, name]) => name)
+/** The addresses of such a block, its locks' and commented ones too; one that is no plain text is there as an empty one. */
+const addressesIn = (content: string) => [...content.matchAll(/address"?\s*[=:]\s*(?:"([^"]*)")?/gu)].map(([, url = ""]) => url)
 
-/** Reports whether such a block keeps no state anywhere else: it is the engine's own default, or it names the workspace itself. */
+/**
+ * Reports whether such a block keeps no state anywhere else: it is the engine's own default, or each address in it is of the workspace itself
+ * by the API for people of such a server, whose host may be called otherwise there.
+ */
 const isOwn = (type: string, content: string, workspace: string | undefined): boolean => {
   if (type === "local") return content.trim() === ""
-  const named = type === "http" ? workspacesIn(content) : []
-  return named.length > 0 && named.every((one) => one === workspace)
+  const addresses = type === "http" && workspace !== undefined ? addressesIn(content) : []
+  return addresses.length > 0 && addresses.every((url) => url.endsWith(`${statesPath}${workspace}`))
 }
 
 /**

@@ -61,6 +61,16 @@ describe("an attempt at a new artifact", () => {
     })
   })
 
+  it("is told with its apply from the write that names that on, also where an older worker said Ready at the end of the plan", () => {
+    const world = worldOf({ ...followed, source: "known" })
+    const { metadata: { generation }, status } = world.task
+    const ready = conditionsAfter(status, { phase: "Succeeded", reason: "Completed", message: "done", generation, now: noon })
+    expect(plan(policy, withStatus(world, { ...status, conditions: ready }), noon).status).toMatchObject({
+      latest: { apply: "task-apply" },
+      conditions: ["False", "True", "False"].map((status) => ({ status, message: "task-apply: Nobody has looked at it yet." }))
+    })
+  })
+
   it("follows nothing itself, since its task does", () => {
     const [action] = plan(policy, called("infra", followed), noon).actions
     expect(action).toMatchObject({ _tag: "CreateTask", spec: { attempt: 2, source: {} } })

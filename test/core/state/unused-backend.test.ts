@@ -4,6 +4,7 @@ import { Schema } from "effect"
 import { backendIn, nothingHereYet } from "../../../src/core/state/unused-backend.ts"
 import { costOf } from "../../cost.ts"
 
+const own = "https://aj/api/state/v1/workspaces/prod"
 const of = (text: string, name = "main.tf", workspace?: string) => backendIn(name, text, workspace)
 const inTerraform = [
   `required_version = ">= 1.6"`,
@@ -88,6 +89,15 @@ describe("backendIn", () => {
       of(JSON.stringify({ terraform: { backend: { http: addresses } } }), "main.tf.json", workspace)
     ]).toEqual([expected, expected])
   })
+  it.each([
+    { beside: "only its lock is of the workspace", lines: [`address = "https://git/x"`, `lock_address = "${own}"`] },
+    { beside: "its former address is a comment", lines: [`# address = "${own}"`, `address = "https://git/x"`] },
+    { beside: "its address is a variable", lines: [`address = var.place`, `lock_address = "${own}"`] },
+    { beside: "its lock is elsewhere", lines: [`address = "${own}"`, `lock_address = "https://git/x"`] }
+  ])(
+    "finds a block http where $beside",
+    ({ lines }) => expect(of(`terraform {\n  backend "http" {\n${lines.join("\n")}\n  }\n}\n`, "main.tf", "prod")).toBe("http")
+  )
   it.prop("finds it however the file is formatted, and none where there is none", [
     Beside,
     InTerraform,
