@@ -64,7 +64,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   ...(run.stoppedBy === undefined ? [] : [`${stopped[run.status] ?? "Cancel asked"}: by ${run.stoppedBy}`]),
   ...(run.cancelAsked && !run.final
     ? [
-      `Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks), end it with: agent-job cancel ${run.id} --force`
+      `Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks in the cluster of its controller), end it with: agent-job cancel ${run.id} --force`
     ]
     : []),
   ...waits(run),

@@ -118,7 +118,7 @@ describe("one run", () => {
     const stopping = run({ status: "applying", cancelAsked: true })
     expect(runDetails(stopping, now).slice(0, 2)).toEqual([
       "run-a1   workspace demo   applying, to be cancelled   2m ago",
-      "Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks), end it with: agent-job cancel run-a1 --force"
+      "Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks in the cluster of its controller), end it with: agent-job cancel run-a1 --force"
     ])
     expect(runDetails(run({ status: "canceled", cancelAsked: true, final: true }), now)).toHaveLength(1)
   })
