@@ -17,7 +17,7 @@ const simulation = "test/simulation/**/*.test.ts"
 const processes = [
   "test/main.test.ts",
   "test/{http,kubernetes}/connections.test.ts",
-  "test/{bin,cli,faults,fuzz,runner,scripts,server,worker}/**/*.test.ts"
+  "test/{bin,cli,faults,fuzz,runner,scripts,server,tally,worker}/**/*.test.ts"
 ]
 
 /**

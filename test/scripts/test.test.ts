@@ -62,7 +62,7 @@ it.each([
   const ran = Array.from(said.matchAll(/^ran (\w+)$/gmu), ([, kind]) => kind)
   expect(ran.slice(0, front.length), said).toEqual(front)
   expect(ran.slice(front.length).toSorted()).toEqual(beside)
-  if (beside[0] !== undefined) expect(said).toContain(`\nfailed: ${beside[0]} tests\n`)
+  if (beside[0] !== undefined) expect(said).toContain(`\nfailed: ${beside[0]} tests, which ended with 1\n`)
   const niceness = (kind = "") => Number(new RegExp(`^${kind} at (\\d+)$`, "mu").exec(said)?.[1])
   for (const kind of beside) expect(niceness(kind), said).toBeGreaterThan(niceness(front[0]))
   expect(status).toBe(beside.length === 0 ? 0 : 1)

@@ -4,4 +4,4 @@ import { existsSync, readFileSync } from "node:fs"
 import { type Report, tally } from "./tally.ts"
 
 const reports = process.argv.slice(2).filter((path) => existsSync(path)).map((path): Report => JSON.parse(readFileSync(path, "utf8")))
-console.log(tally(reports, process.cwd()).join("\n"))
+console.log(tally(reports).join("\n"))
