@@ -13,8 +13,12 @@ import { within, type Workspace } from "../workspace/workspaces.ts"
 import { Agents, connected, CountOfPool, isAnyHeard, type Present } from "./agents.ts"
 import type { StageRow } from "./stages.ts"
 
-/** Of which pools there are stages that a task has and that are not over, begun by their worker or not. */
-const Acknowledged = Schema.Struct({ agentPool: Schema.NullOr(Schema.String), begun: Schema.Literals([0, 1]) })
+/** Of which agents and pools there are stages that a task has and that are not over, begun by their worker or not. */
+const Acknowledged = Schema.Struct({
+  agent: Schema.NullOr(Schema.String),
+  agentPool: Schema.NullOr(Schema.String),
+  begun: Schema.Literals([0, 1])
+})
 
 type Counts = ReadonlyArray<typeof CountOfPool.Type>
 
@@ -25,8 +29,11 @@ export class Pools extends Context.Service<Pools, {
   readonly of: (workspace: Pick<Workspace, "pool">) => string | null
   /** Returns the pool whose agents say what becomes of a stage; null if it is not known, or its token has another name by now. */
   readonly ofStage: (stage: Pick<StageRow, "agentPool">) => string | null
-  /** Tells of stages that agents have whether an agent of the stage's pool was heard within the last 90 s. */
-  readonly isHeard: Effect.Effect<(stage: Pick<StageRow, "agentPool">) => boolean, SqlError.SqlError>
+  /**
+   * Reports whether an agent of the pool of a stage that one has was heard within the last 90 s; the agent that has it, by whatever token,
+   * if its pool is not known.
+   */
+  readonly isHeard: (stage: Pick<StageRow, "agent" | "agentPool">) => Effect.Effect<boolean, SqlError.SqlError>
   /** Returns since when the agent that has a stage has not been heard; undefined if it was within the last 90 s, or none has the stage. */
   readonly silentSince: (stage: Pick<StageRow, "agent" | "agentPool">) => Effect.Effect<string | undefined, SqlError.SqlError>
   /**
@@ -82,7 +89,8 @@ const make = Effect.gen(function*() {
     sql`SELECT ${ofRow} AS pool, count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.status = 'pending' GROUP BY 1`
   )
   const acknowledged = rows(Acknowledged)(
-    sql`SELECT agentPool, startedAt IS NOT NULL AS begun FROM stages WHERE acknowledgedAt IS NOT NULL AND endedAt IS NULL GROUP BY 1, 2`
+    sql`SELECT agent, agentPool, startedAt IS NOT NULL AS begun FROM stages
+      WHERE acknowledgedAt IS NOT NULL AND endedAt IS NULL GROUP BY 1, 2, 3`
   )
   const boundOf = (reach: Reach) =>
     rows(CountOfPool)(sql`SELECT pool, count(*) AS n FROM workspaces WHERE ${within(sql, reach)} GROUP BY pool`)
@@ -101,10 +109,17 @@ const make = Effect.gen(function*() {
     }
   })
 
-  const isHeard = Effect.map(agents.present, (present) => (stage: Pick<StageRow, "agentPool">) => isAnyHeard(present(ofStage(stage))))
+  const silentSince = (stage: Pick<StageRow, "agent" | "agentPool">) =>
+    stage.agent === null ? Effect.undefined : agents.silentSince(stage.agent, ofStage(stage))
+  const isHeard = (stage: Pick<StageRow, "agent" | "agentPool">) => {
+    const pool = ofStage(stage)
+    return pool === null
+      ? Effect.map(silentSince(stage), (since) => since === undefined)
+      : Effect.map(agents.present, (present) => isAnyHeard(present(pool)))
+  }
 
   const idle = Effect.gen(function*() {
-    const told = (yield* acknowledged).filter(yield* isHeard)
+    const told = yield* Effect.filter(yield* acknowledged, isHeard)
     const atWork = new Set(told.flatMap((of) => of.begun === 1 ? [ofStage(of)] : []))
     const inCluster = told.flatMap((of) => of.begun === 0 ? [ofStage(of)] : [])
     const waits = new Set([...[...yield* pending, ...yield* waiting].map(({ pool }) => pool), ...inCluster])
@@ -135,7 +150,7 @@ const make = Effect.gen(function*() {
     of,
     ofStage,
     isHeard,
-    silentSince: (stage) => stage.agent === null ? Effect.undefined : agents.silentSince(stage.agent, ofStage(stage)),
+    silentSince,
     mayTake: (pool) =>
       sql`EXISTS (SELECT 1 FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
         WHERE runs.id = stages.runId AND (${ofRow} IS NULL OR ${ofRow} = ${pool}))`,

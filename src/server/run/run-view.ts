@@ -141,7 +141,12 @@ export const makeRunViews = Effect.gen(function*() {
   const silenceOf = Effect.fnUntraced(function*(run: Run, stage: StageRow) {
     const since = yield* pools.silentSince(stage)
     if (since === undefined) return undefined
-    const another = (yield* pools.isHeard)(stage)
+    if (stage.agentPool !== null && !pools.hasToken(stage.agentPool)) {
+      return `has not been heard since ${since}, and no token has the name of its pool ${stage.agentPool} any more; check that its controller runs and has a pool token of this server. ${
+        endIt(run)
+      }`
+    }
+    const another = (yield* pools.isHeard(stage))
       ? "while another of its pool is there, which tells of the stage if it has taken its place"
       : "and no other of its pool is there"
     return `has not been heard since ${since}, ${another}; if this lasts, check that its controller runs and reaches the server. ${

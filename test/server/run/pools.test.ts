@@ -344,6 +344,34 @@ describe("a pool", () => {
         }))
     }))
 
+  it.effect("whose token is gone is silent about what it has begun, and keeps no other from being idle, whoever is heard", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(bothPools)
+      const run = yield* during(made, (url) =>
+        Effect.gen(function*() {
+          const { me, prod } = clients(url)
+          yield* bind(url, "prod")
+          const run = yield* me.start("demo")
+          yield* worker(url, yield* prod.take, "uid-prod").as("GET", taskPath.assignment)
+          return run
+        }))
+      writeFileSync(join(made, "pool.token"), `${devToken} dev\n`)
+      yield* during(made, (url) =>
+        Effect.gen(function*() {
+          const { dev, me } = clients(url)
+          yield* me.start("other")
+          yield* TestClock.adjust("2 minutes")
+          const later = Effect.andThen(dev.cancellations(0, 0, "full"), TestClock.adjust("1 minute"))
+          yield* later
+          expect(yield* waitOf(url, run)).toMatch(
+            /^The stage may still be running, but agent agent-prod has not been heard since 1970-01-01T00:00:00\.000Z, and no token has the name of its pool prod any more; check that its controller runs and has a pool token of this server\. Only if /u
+          )
+          expect([yield* measured(url, "stages{progress=\"silent\"}"), yield* measured(url, "idle_pool_seconds")]).toEqual(["1", "0"])
+          yield* later
+          expect(yield* measured(url, "idle_pool_seconds")).toBe("60")
+        }))
+    }))
+
   it.effect("of which no agent asks is named by the run that waits for one, whoever else asks", () =>
     Effect.gen(function*() {
       const { dev, me, prod, url } = yield* serverOf("prod")
