@@ -57,12 +57,14 @@ it.each([
   { kinds: "gitops long", CONTEXT: "", front: ["gitops", "long"], beside: [], why: "nothing that has the same control plane" }
 ])("runs beside the others $why, and shows what these print after it: $kinds", ({ CONTEXT, beside, front, kinds }) => {
   const { program, run } = withoutWork()
-  program("vitest", `echo "ran $3"; echo "$3 at $(nice)"; [[ $3 != ${beside[0] ?? "none"} ]]`)
+  program("vitest", `echo "ran $3"; echo "$3 at $(nice)"; [[ $3 != ${beside[0] ?? "none"} ]] || { echo "why of $3" >&2; false; }`)
   const { said, status } = run(`scripts/test ${kinds}`, { CONTEXT })
   const ran = Array.from(said.matchAll(/^ran (\w+)$/gmu), ([, kind]) => kind)
   expect(ran.slice(0, front.length), said).toEqual(front)
   expect(ran.slice(front.length).toSorted()).toEqual(beside)
-  if (beside[0] !== undefined) expect(said).toContain(`\nfailed: ${beside[0]} tests, which ended with 1\n`)
+  if (beside[0] !== undefined) {
+    expect(said).toMatch(new RegExp(`^failed: ${beside[0]} tests, which ended with 1\nwhy of ${beside[0]}$`, "mu"))
+  }
   const niceness = (kind = "") => Number(new RegExp(`^${kind} at (\\d+)$`, "mu").exec(said)?.[1])
   for (const kind of beside) expect(niceness(kind), said).toBeGreaterThan(niceness(front[0]))
   expect(status).toBe(beside.length === 0 ? 0 : 1)
