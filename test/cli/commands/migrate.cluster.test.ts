@@ -321,7 +321,7 @@ describe("the CustomResourceDefinition of chart 0.5.59", () => {
       await kubectl(["wait", `--for=${state}`, "--timeout=300s", `crd/atasks.${group}`])
     }
     await kubectl(["create", "--field-manager=helm", "-f", "-"], template)
-    await expect(kubectl(["apply", "--server-side", "-f", "-"], ours)).rejects.toThrow(/conflict with "helm"/u)
+    await expect(kubectl(["apply", "--server-side", "-f", "-"], ours)).rejects.toThrow(/conflicts with "helm"/u)
     expect(await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], ours)).toContain("serverside-applied")
     // The way back: the object that the chart stored is complete again as soon as the chart's own definition is in place.
     await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], theirs)

@@ -73,7 +73,8 @@ export const crd = (): CustomResourceDefinition => ({
   spec: {
     group,
     scope: "Namespaced",
-    names: { kind, listKind: `${kind}List`, plural, singular: "atask", shortNames: ["at"] },
+    // kubectl prints a task as agenttask.scalr.io/NAME, and reads that only where a name of the resource is its kind.
+    names: { kind, listKind: `${kind}List`, plural, singular: "atask", shortNames: ["at", "agenttask", "agenttasks"] },
     versions: [{
       name: version,
       served: true,

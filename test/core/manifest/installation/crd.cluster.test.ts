@@ -6,6 +6,7 @@ import { Kubernetes } from "../../../../src/kubernetes/client.ts"
 import { agentTasks, definitions } from "../../../../src/kubernetes/kinds.ts"
 import { fromKubeconfig } from "../../../../src/kubernetes/kubeconfig.ts"
 import type { KubernetesObject } from "../../../../src/kubernetes/object.ts"
+import { kubectl } from "../../../kustomize/api-server.ts"
 import { servedNamespace } from "../served-namespace.ts"
 
 class Place extends Context.Service<Place, { readonly namespace: string }>()("test/Place") {}
@@ -41,6 +42,17 @@ const change = (task: KubernetesObject, { spec, status }: { readonly spec?: obje
 layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
   it.effect("takes the CRD, gives a new task the status of one that nobody has looked at, and no more", () =>
     Effect.map(create(spec), (task) => expect(task["status"]).toEqual({ observedGeneration: -1, phase: "Pending" })))
+
+  it.effect("has kubectl find a task by what kubectl itself prints of it, and by each of its names", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Place
+      const { name } = (yield* create(spec)).metadata
+      const printed = (...asked: ReadonlyArray<string>) =>
+        Effect.promise(() => kubectl(["get", "-n", namespace, "-o", "name", ...asked])).pipe(Effect.map((lines) => lines.trim()))
+      const printedName = `agenttask.scalr.io/${name}`
+      for (const resource of ["atasks", "atask", "at", "agenttasks", "agenttask"]) expect(yield* printed(resource, name)).toBe(printedName)
+      expect(yield* printed(printedName)).toBe(printedName)
+    }))
 
   const refused = [
     {
