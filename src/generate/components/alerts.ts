@@ -68,7 +68,7 @@ const controller: ReadonlyArray<Row> = [
     lasting: "5m",
     summary: "No controller of agent-job leads.",
     description:
-      "Nothing starts and no end is noticed; stages that run go on. See the Pods and the Lease agent-job-controller in its namespace."
+      "Nothing starts and no end is noticed; stages that run go on. See in its namespace the Pods of its Deployment, and the Lease of the same name."
   },
   {
     name: "AgentJobTwoLeaders",
@@ -77,14 +77,14 @@ const controller: ReadonlyArray<Row> = [
     lasting: "2m",
     summary: "More than one controller of agent-job believes that it leads.",
     description:
-      "Claims keep each stage from running twice. Delete the Pod of the controller that does not hold the Lease agent-job-controller."
+      "Claims keep each stage from running twice. Delete the Pod of the controller that does not hold the Lease of the same name as its Deployment."
   },
   {
     name: "AgentJobValuesInvalid",
     severity: "warning",
     expr: "min by (cluster, namespace) (agent_job_config_valid) == 0",
     lasting: "5m",
-    summary: "The values in the ConfigMap agent-job-config cannot be used.",
+    summary: "The values of agent-job, in the ConfigMap of its controller, cannot be used.",
     description:
       "The controller goes on with those that it had; its log says what is wrong, with file, line and column. A restart would not succeed."
   },
@@ -179,7 +179,8 @@ const tasks: ReadonlyArray<Row> = [
     expr: lasts("the API server refused its Job for now", "3m"),
     lasting: "10m",
     summary: "The API server refuses Jobs, and their tasks are waiting.",
-    description: "The message of the task has its answer: most often a quota or a webhook that does not answer."
+    description:
+      "`kubectl get atasks -A -o wide` shows them with its answer: most often a quota, a webhook that does not answer, or the Job of a former task of that name, which is still there."
   },
   {
     name: "AgentJobQuotaFull",
@@ -249,7 +250,7 @@ const server: ReadonlyArray<Row> = [
     expr: "max by (cluster, namespace) (agent_job_server_idle_pool_seconds) >= 900",
     summary: "Runs have waited for 15 minutes for a pool of which none is known to be at work.",
     description:
-      "`agent-job get pools` shows whose stages wait, and `agent-job get RUN` what each is waiting for: the cluster that took it may be drained, full, or without a proof that it isolates tasks; and a run that waits for approval holds its workspace."
+      "`agent-job get runs` lists the runs, `agent-job get RUN` says what one is waiting for, and `agent-job get pools` whose stages nobody has taken: the cluster that took a stage may be drained, full, or without a proof that it isolates tasks; and a run that waits for approval holds its workspace."
   },
   {
     name: "AgentJobStagesSilent",
@@ -258,7 +259,7 @@ const server: ReadonlyArray<Row> = [
     lasting: "10m",
     summary: "Stages were taken or have begun, and the controller that has them has not been heard for ten minutes.",
     description:
-      "They may still be running, or begin, and hold their workspaces. `agent-job get RUN` names the controller and says since when it is silent: see its log. If its cluster is gone, end the runs with `agent-job cancel RUN`, and then with `--force` (docs/state.md)."
+      "They may still be running, or begin, and hold their workspaces. `agent-job get runs` lists the runs, and `agent-job get RUN` names the controller of one and says since when it is silent: see its log. If its cluster is gone, end the runs with `agent-job cancel RUN`, and then with `--force` (docs/state.md)."
   },
   {
     name: "AgentJobDrainForgotten",
@@ -267,7 +268,7 @@ const server: ReadonlyArray<Row> = [
     lasting: "3h",
     summary: "Work has been waiting for three hours for a cluster that is drained.",
     description:
-      "`agent-job get RUN` says which controllers a run is waiting for; AgentTasks of no pool wait in their own cluster. `agent-job drain --undo` there, with --name and --controller-namespace of the installation, starts it; if the cluster is to stay drained, cancel its runs and bind the workspaces to another pool."
+      "`agent-job get runs` lists the runs, and `agent-job get RUN` says which controllers one is waiting for; AgentTasks of no pool wait in their own cluster. `agent-job drain --undo` there, with --name and --controller-namespace of the installation, starts it; if the cluster is to stay drained, cancel its runs and bind the workspaces to another pool."
   },
   {
     name: "AgentJobStateInDoubt",

@@ -79,6 +79,21 @@ describe("an alert", () => {
     }
   )
 
+  it.each(rules)(
+    "$alert names no object by the name that it has in one installation, since an overlay with other names leaves the rules as they are",
+    ({ annotations: { description, summary } }) => expect(`${summary} ${description}`).not.toMatch(/\bagent-job-\w/u)
+  )
+
+  it.each(rules)("$alert says where a run is found before it has one looked at", ({ annotations: { description } }) => {
+    const [list, one] = ["runs", "RUN"].map((what) => description.indexOf(`\`agent-job get ${what}\``))
+    if (one !== -1) expect(list).not.toBe(-1)
+  })
+
+  it("AgentJobJobsRefused names what each kind of refusal comes of that a task waits for", () => {
+    const refused = rules.find(({ alert }) => alert === "AgentJobJobsRefused")?.annotations.description
+    for (const cause of ["quota", "webhook", "former task"]) expect(refused).toContain(cause)
+  })
+
   it("that says that runs wait asks whether any does", () => {
     const told = rules.filter(({ annotations }) => /\bruns (?:are |have )?wait/iu.test(annotations.summary + annotations.description))
     expect(told.length).toBeGreaterThan(0)
