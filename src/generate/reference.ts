@@ -24,7 +24,7 @@ const reasonsFile = (): GeneratedFile =>
     "",
     "`agent-job-tasks` is where the shipped values put tasks. With values of your own it is `task.namespace` or, without that, the namespace of the controller; `agent-job` finds them there with `--namespace`.",
     "",
-    "A task that stays without any reason has no controller that leads: see `kubectl -n agent-job get pods,leases`, and `kubectl -n agent-job logs deployment/agent-job-controller`.",
+    "A task that stays without any reason has an event if the controller can do nothing about it: see `describe`. Without one, it is in another namespace than that, of which no controller takes notice, or no controller leads: see `kubectl -n agent-job get pods,leases`, and `kubectl -n agent-job logs deployment/agent-job-controller`.",
     "",
     ...table(["Reason", "What it means, and what to do"], Object.entries(reasons).map(([reason, meaning]) => [`\`${reason}\``, meaning]))
   ])

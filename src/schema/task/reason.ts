@@ -5,7 +5,8 @@ import { Schema } from "effect"
 
 const whileItWaits = {
   Accepted: "The controller has seen the task and decides next whether it may start.",
-  WorkspaceBusy: "Another apply or destroy holds the workspace; this one starts when that one is over.",
+  WorkspaceBusy:
+    "Another apply or destroy holds the workspace, or goes first; this one starts when that one is over. Where a Pod of a former one is left, or nobody here wrote the Lease of the workspace, the message says what to look at.",
   ConcurrencyLimit: "As many tasks are running as the limits allow; wait, or raise task.limits.",
   QuotaExceeded: "A ResourceQuota leaves no room for the Job or its Pod; raise the quota or wait for other Jobs to end.",
   Refused:

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { plan } from "../../../src/core/reconcile/plan.ts"
 import { Holder, Turn } from "../../../src/core/task/observed.ts"
+import { reasons } from "../../../src/schema/task/reason.ts"
 import { noon, perform, plainSeed, policyOf, type Seed, worldOf } from "../worlds.ts"
 import { planned } from "./planned.ts"
 
@@ -92,6 +93,15 @@ describe("plan, of a task that waits", () => {
     ])
     expect(status.queue).toEqual({ position: 1, reason: "WorkspaceBusy" })
   })
+
+  it.each([{ holder: "left", what: "Pod" }, { holder: "foreign", what: "Lease" }] as const)(
+    "has a reason whose advice knows of the $what that keeps it, and not of another task alone",
+    ({ holder, what }) => {
+      const { message, reason } = planned({ stage: "apply", holder }).status
+      expect([reason, message]).toEqual(["WorkspaceBusy", expect.stringContaining(what)])
+      expect(reasons.WorkspaceBusy).toContain(what)
+    }
+  )
 
   it.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly again: number }>([
     { given: "another task holds its workspace", seed: { stage: "apply", holder: "taken" }, again: 10_000 },
