@@ -24,7 +24,8 @@ const poolEvery = 17
 const hasPool = (seed: number): boolean => seed % poolEvery === 0
 /** In one schedule in seven, a webhook adds a container to each Pod that does not end with the worker. */
 const hasProxy = (seed: number): boolean => seed % 7 === 5
-const longestRounds = 600
+/** Enough for three Jobs one after another that are let go after hours, with a round in ten seconds for what polls. */
+const longestRounds = 2_400
 /** More rounds than a controller that starts needs until it has nothing more to ask. */
 const longestStart = 20
 /** For how long there may be nothing to do: longer than any backoff. */

@@ -68,8 +68,9 @@ export const templates = [
   { workspace: "two", stage: "apply", onChange: "none" }
 ] as const satisfies ReadonlyArray<Template>
 
-/** Returns the workspace of the run of this number. */
+/** For how long a person leaves a Job whose task is not over and that a finalizer keeps. */
 const longestKeptMillis = 2 * 3_600_000
+/** Returns the workspace of the run of this number. */
 const workspaceAt = (nth: number): string => nth % 2 === 0 ? "one" : "two"
 
 interface Round {

@@ -91,7 +91,7 @@ export const endPod: RespondTo<PodSeen> = (s, pod) => {
         end.message,
         `Its Pod is kept by container ${
           pod.keptBy.join(" and container ")
-        }, so its Job is to be deleted; if the Pod stays, look at node ${pod.node}.`
+        }, so its Job is to be deleted; if the Pod stays, see whether the Job has metadata.finalizers, and look at node ${pod.node}.`
       )
     }
   })

@@ -131,7 +131,7 @@ describe("plan, of a task that is claimed", () => {
     expect(decide(soon).requeueAfterMillis).toEqual(Option.some(1_000))
     const told = decide(worldOf({ ...whole, unreadySeconds: 120 }))
     const says =
-      "The worker of Pod pod ran out of memory; raise task.worker.resources.limits.memory. Its Pod is kept by container istio-proxy, so its Job is to be deleted; if the Pod stays, look at node node."
+      "The worker of Pod pod ran out of memory; raise task.worker.resources.limits.memory. Its Pod is kept by container istio-proxy, so its Job is to be deleted; if the Pod stays, see whether the Job has metadata.finalizers, and look at node node."
     expect(told.status).toMatchObject({ phase: "Running", reason: "OutOfMemory", message: says })
     expect(told.notices).toMatchObject([{ _tag: "ReportWait", reason: "PodNotReady", message: says }]) // the pool shows it while the run goes on
     const written = perform({ ...soon, unreadyMillis: 0 }, told) // another controller leads, which has just begun to look
