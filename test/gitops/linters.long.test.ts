@@ -61,6 +61,7 @@ const notAsked = {
   "container-security-context-user-group-id": "1001 is the account of the chart's image, and its files are of it",
   "pod-networkpolicy": "policies are components, since not every cluster's network has them",
   "networkpolicy-targets-pod": "the Pods of tasks are made later",
+  "service-targets-pod": "the server's is for the first Pod of its StatefulSet, by the label that Kubernetes gives to each of them",
   "statefulset-has-servicename": "it has, of a Service with an address: there is one server"
 }
 

@@ -16,11 +16,11 @@ const make = Effect.gen(function*() {
   const { spareRoom } = yield* Blobs
 
   const mostSent = rows(Sent)(
-    sql`SELECT workspaces.name AS workspace, COALESCE(SUM(bytes), 0) AS bytes FROM (
+    sql`SELECT workspaces.name AS workspace, SUM(sent.bytes) AS bytes FROM (
       SELECT * FROM (SELECT workspaceId, sizeBytes AS bytes FROM configurationVersions ORDER BY seq DESC LIMIT ${lately})
       UNION ALL SELECT * FROM (SELECT workspaceId, sizeBytes FROM stateVersions ORDER BY seq DESC LIMIT ${lately})
       UNION ALL SELECT * FROM (SELECT runs.workspaceId, logStored + planBytes FROM stages JOIN runs ON runs.id = stages.runId ORDER BY stages.seq DESC LIMIT ${lately})
-    ) AS sent JOIN workspaces ON workspaces.id = sent.workspaceId GROUP BY workspaces.id HAVING bytes > 0 ORDER BY bytes DESC LIMIT 3`
+    ) AS sent JOIN workspaces ON workspaces.id = sent.workspaceId GROUP BY workspaces.id HAVING SUM(sent.bytes) > 0 ORDER BY SUM(sent.bytes) DESC LIMIT 3`
   )
 
   let isTold = false

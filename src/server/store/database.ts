@@ -151,7 +151,7 @@ const cannotOpen = (file: string, cause: unknown) => {
   return new ServerError({
     message: detail.includes("locked") // which SQLite also says where the file system gives no locks (ENOLCK)
       ? `The database ${file} is locked; stop the other process that has it open, or give this server a data directory of its own, on block storage and not on NFS or SMB.`
-      : `The database ${file} cannot be opened (${detail}); check that the directory is writable and the file is a SQLite database.`
+      : `The database ${file} cannot be opened (${detail}); check that the server's user may write both the file and its directory, and that it is a SQLite database.`
   })
 }
 

@@ -26,16 +26,21 @@ it.effect("little room is told once, with the workspaces that sent the most late
     const { tell } = yield* LittleRoom
     yield* logged(tell)
     expect(lines).toEqual([])
-    const { id: workspaceId } = yield* (yield* Workspaces).ensure(WorkspaceName.make("planned"))
-    const archive = yield* (yield* Configurations).create(workspaceId, false)
-    yield* (yield* Configurations).upload(archive.id, Stream.succeed(archiveOf({ "a.tf": "" })))
-    const { sha256: archiveSha256 } = yield* (yield* Configurations).get(archive.id)
-    const { id } = yield* (yield* Runs).create({
-      ...plainRun,
-      workspaceId,
-      configurationVersionId: archive.id,
-      archiveSha256: archiveSha256!
-    })
+    const started = (name: string) =>
+      Effect.gen(function*() {
+        const { id: workspaceId } = yield* (yield* Workspaces).ensure(WorkspaceName.make(name))
+        const archive = yield* (yield* Configurations).create(workspaceId, false)
+        yield* (yield* Configurations).upload(archive.id, Stream.succeed(archiveOf({ "a.tf": "" })))
+        const { sha256: archiveSha256 } = yield* (yield* Configurations).get(archive.id)
+        return yield* (yield* Runs).create({
+          ...plainRun,
+          workspaceId,
+          configurationVersionId: archive.id,
+          archiveSha256: archiveSha256!
+        })
+      })
+    const { id } = yield* started("planned")
+    yield* started("large") // its stage has sent nothing yet
     const plan = yield* (yield* Blobs).receive(Stream.succeed(Buffer.alloc(10_000)), { limitBytes: 10_000 })
     yield* (yield* Runs).savePlan(id, `${id}.plan.1`, plan)
     disk.freeBytes = 1e8

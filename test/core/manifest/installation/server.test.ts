@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { V1PodTemplateSpec, V1StatefulSet } from "@kubernetes/client-node"
+import type { V1PodTemplateSpec, V1Service, V1StatefulSet } from "@kubernetes/client-node"
 import { deployment } from "../../../../src/core/manifest/installation/deployment.ts"
 import { secureServer, server } from "../../../../src/core/manifest/installation/server.ts"
 import { configOf } from "../../configs.ts"
@@ -67,6 +67,17 @@ describe("the server's Pod", () => {
   it("is reached also while it is not ready, as with a full disk, so that its logs and states can be read", () => {
     const service = server(configOf()).find(({ kind }) => kind === "Service")
     expect(service).toMatchObject({ spec: { publishNotReadyAddresses: true } })
+  })
+
+  it("is the first of its StatefulSet alone that is reached: another has an empty volume, and who came to it would find no state", () => {
+    const service = server(configOf()).find(({ kind }) => kind === "Service")
+    const selector = Object.entries((service as V1Service).spec?.selector ?? {})
+    const reached = [0, 1].filter((ordinal) => {
+      // as the API server's own controller labels it
+      const labels = { ...podOf({})?.metadata?.labels, "statefulset.kubernetes.io/pod-name": `agent-job-server-${ordinal}` }
+      return selector.every(([key, value]) => new Map(Object.entries(labels)).get(key) === value)
+    })
+    expect(reached).toEqual([0])
   })
 
   it("keeps the labels that select it", () => {
