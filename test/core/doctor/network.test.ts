@@ -76,7 +76,7 @@ const says = {
     beside:
       "warning: enforced, but a Pod also has the address fd00::ac:5, which is not in its status.podIPs, and networks let Pods out by such an address whatever policies say; take it from Pods: on EKS by ENABLE_V4_EGRESS=false of the VPC CNI, in clusters with IPv4 by ENABLE_V6_EGRESS=false; elsewhere look for what attaches another network",
     ignored:
-      "failed: a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does",
+      "failed: a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does, or keep tasks out of a mesh whose proxy takes each connection itself",
     cutShort:
       "unknown: the Pod to connect to ended while others tried to reach it, so nothing is proven by one that did not; see its events while it runs, and try again",
     unreachable:
