@@ -5,7 +5,7 @@ import { Config, Effect, Schema } from "effect"
 import { writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { networkInterfaces } from "node:os"
-import { ProbeReport, type ProbeTarget, Targets } from "../schema/kubernetes/probe.ts"
+import { apiServerVariable, ProbeReport, type ProbeTarget, Targets } from "../schema/kubernetes/probe.ts"
 import { terminationLog } from "./settings.ts"
 
 /** Accepts connections and closes them at once, until it is interrupted, also when the other side resets one. */
@@ -17,10 +17,13 @@ export const listen = (port: number) =>
 
 const patienceMillis = 2000
 
-const reached = ({ address, port }: ProbeTarget): Effect.Effect<boolean> =>
+const hostOf = ({ address }: ProbeTarget) =>
+  address === apiServerVariable ? Config.String(address).pipe(Config.withDefault(address)) : Effect.succeed(address)
+
+const connects = (host: string, port: number): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
     // A host may have two addresses, each of which gets half of the time.
-    const socket = connect({ host: address, port, timeout: patienceMillis, autoSelectFamilyAttemptTimeout: patienceMillis / 2 })
+    const socket = connect({ host, port, timeout: patienceMillis, autoSelectFamilyAttemptTimeout: patienceMillis / 2 })
     const end = (is: boolean) => () => {
       socket.destroy()
       resume(Effect.succeed(is))
@@ -28,6 +31,8 @@ const reached = ({ address, port }: ProbeTarget): Effect.Effect<boolean> =>
     socket.once("connect", end(true)).once("timeout", end(false)).once("error", end(false))
     return Effect.sync(() => socket.destroy())
   })
+
+const reached = (target: ProbeTarget) => Effect.flatMap(Effect.orDie(hostOf(target)), (host) => connects(host, target.port))
 
 const ownAddresses = (): ReadonlyArray<string> =>
   Object.values(networkInterfaces()).flatMap((_ = []) => _).filter(({ internal }) => !internal).map(({ address }) => address)

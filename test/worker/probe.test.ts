@@ -18,12 +18,19 @@ it.live(
       const [open, shut, late] = [yield* freePort, yield* freePort, yield* freePort]
       const terminationLog = join(yield* temporaryFolder("probe"), "log")
       yield* Effect.forkScoped(listen(open))
-      const targets = [open, shut, late].map((port) => ({ address: "127.0.0.1", port }))
+      const targets = [
+        ...[open, shut, late].map((port) => ({ address: "127.0.0.1", port })),
+        { address: "KUBERNETES_SERVICE_HOST", port: open }
+      ]
       const trying = yield* Effect.forkScoped(
         Effect.provide(
           tryTargets,
           ConfigProvider.layer(
-            ConfigProvider.fromUnknown({ AGENT_JOB_PROBE_TARGETS: JSON.stringify(targets), AGENT_JOB_TERMINATION_LOG: terminationLog })
+            ConfigProvider.fromUnknown({
+              AGENT_JOB_PROBE_TARGETS: JSON.stringify(targets),
+              AGENT_JOB_TERMINATION_LOG: terminationLog,
+              KUBERNETES_SERVICE_HOST: "127.0.0.1"
+            })
           )
         )
       )
@@ -33,7 +40,8 @@ it.live(
       expect(findings).toEqual([
         { address: "127.0.0.1", port: open, first: true, last: true },
         { address: "127.0.0.1", port: shut, first: false, last: false },
-        { address: "127.0.0.1", port: late, first: false, last: true }
+        { address: "127.0.0.1", port: late, first: false, last: true },
+        { address: "KUBERNETES_SERVICE_HOST", port: open, first: true, last: true }
       ])
       // The loopback interface may have more addresses than 127.0.0.1 and ::1.
       const { lo: _, ...others } = networkInterfaces()

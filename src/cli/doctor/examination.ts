@@ -4,6 +4,7 @@
 import { Duration, Effect, Option } from "effect"
 import { checkNames } from "../../core/doctor/check.ts"
 import { isolationBy, networkChecks, nothingStarted, proofStays } from "../../core/doctor/network.ts"
+import { apiServerOf } from "../../core/doctor/task-needs.ts"
 import { serverTargets } from "../../core/network/pool-server.ts"
 import { resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
 import type { Answer } from "../terminal/answer.ts"
@@ -26,19 +27,17 @@ export interface Examination {
   readonly noPods: boolean
 }
 
-const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
-
 const forPods = ({ taskNamespace }: ResolvedConfig): string =>
   `Waiting for the Pods that try the network, up to three minutes; kubectl -n ${taskNamespace} get pods,events says what keeps them`
 
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const policies = yield* readPolicies(config)
   yield* removeEarlierDoctors(config)
-  const examining = Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
+  const examining = Effect.scoped(examineNetwork(config, [...apiServerOf(config), ...serverTargets(config)]))
   const found = yield* inOrder(sayingMeanwhile(forPods(config), Duration.zero)(examining))
   return Option.match(found, {
     onNone: () => [nothingStarted(config)],
-    onSome: (found) => networkChecks({ config, found, apiServer, ...policies })
+    onSome: (found) => networkChecks({ config, found, ...policies })
   })
 })
 

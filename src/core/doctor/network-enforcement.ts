@@ -21,7 +21,7 @@ export const enforcement = (found: NetworkFindings): Check => {
   if (held?.some(({ last }) => last)) {
     return say(
       "failed",
-      "a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does"
+      "a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does, or keep tasks out of a mesh whose proxy takes each connection itself"
     )
   }
   if (!stayed) {

@@ -2,7 +2,6 @@
 // Invariant: isolation counts as proven only where the network is seen to enforce policies.
 // Used by cli/doctor/examination.
 import { Option } from "effect"
-import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { type Check, check, type CheckName, checkNames } from "./check.ts"
 import { metadataServices } from "./metadata-services.ts"
@@ -37,10 +36,9 @@ export const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check =>
     `no Pod could be started in ${taskNamespace} to connect to; see kubectl -n ${taskNamespace} get events`
   )
 
-/** Returns the checks of the network. `apiServer` is what every worker has to reach. */
-export const networkChecks = ({ apiServer, found, ...given }: Omit<Judged, "found" | "enforced"> & {
+/** Returns the checks of the network. */
+export const networkChecks = ({ found, ...given }: Omit<Judged, "found" | "enforced"> & {
   readonly found: NetworkFindings
-  readonly apiServer: ReadonlyArray<ProbeTarget>
 }): ReadonlyArray<Check> => {
   const policies = enforcement(found)
   const enforced = policies.outcome === "ok"
@@ -50,7 +48,7 @@ export const networkChecks = ({ apiServer, found, ...given }: Omit<Judged, "foun
       onNone: () => [check(checkNames.metadataServices)("unknown", "the probe of tasks did not tell what it reached")],
       onSome: ({ findings }) => {
         const judged = { ...given, found: findings, enforced }
-        return [metadataServices(judged), otherPods(judged, found), needs(judged, apiServer)]
+        return [metadataServices(judged), otherPods(judged, found), needs(judged)]
       }
     }),
     ingress({ ...given, enforced }, found),

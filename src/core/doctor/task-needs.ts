@@ -1,10 +1,15 @@
 // Judges whether a task reaches what it needs, and says which policy is in its way if it does not.
-// Used by core/doctor/network.
-import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
+// Used by core/doctor/network; cli/doctor/examination asks its `apiServerOf`.
+import { apiServerVariable, type ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { serverTargets } from "../network/pool-server.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { type Check, check, checkNames } from "./check.ts"
 import { isOneOf, type Judged, listed, taskEgress } from "./network-findings.ts"
+
+/** Returns by what the Pod of a task tries the API server: by its name, which tries the DNS too, unless the values have Pods not ask the cluster's. */
+export const apiServerOf = ({ task: { pod: { dnsPolicy } } }: ResolvedConfig): ReadonlyArray<ProbeTarget> => [
+  { address: dnsPolicy === "Default" || dnsPolicy === "None" ? apiServerVariable : "kubernetes.default.svc", port: 443 }
+]
 
 const openPorts = ({ taskNetwork: { apiServerPorts } }: ResolvedConfig): string => `ports ${apiServerPorts.join(" and ")}`
 
@@ -35,7 +40,8 @@ const closesServer = (config: ResolvedConfig): string => {
     : `look for a network policy that selects the Pods of tasks in ${taskNamespace}`
 }
 
-export const needs = ({ config, found }: Judged, apiServer: ReadonlyArray<ProbeTarget>): Check => {
+export const needs = ({ config, found }: Judged): Check => {
+  const apiServer = apiServerOf(config)
   const say = check(checkNames.needs)
   const missed = found.filter(isOneOf(apiServer)).filter(({ last }) => !last)
   if (missed.length > 0) {
@@ -47,8 +53,9 @@ export const needs = ({ config, found }: Judged, apiServer: ReadonlyArray<ProbeT
     )
   }
   const server = found.filter(isOneOf(serverTargets(config)))
+  const byName = apiServer.some(({ address }) => address === apiServerVariable) ? "" : ", by its name"
   return server.every(({ last }) => last)
-    ? say("ok", `the API server, by its name${server.length === 0 ? "" : `, and ${listed(server)} of agent.url`}`)
+    ? say("ok", `the API server${byName}${server.length === 0 ? "" : `, and ${listed(server)} of agent.url`}`)
     : say(
       "failed",
       `a task's Pod does not reach ${listed(server)} of agent.url, so no run gets to its end; if that server runs, ${closesServer(config)}`

@@ -198,14 +198,12 @@ const finalReason = ({ ends, reason }: Trouble): FailureReason =>
 const isWaiting = (seen: Option.Option<ContainerSeen>): boolean => Option.exists(seen, (_) => _.state === "waiting")
 
 /**
- * Returns the container that the kubelet is to start next. Where nothing else is known to keep it, most often its image is being pulled.
- * Sidecars, of which nothing is seen while they wait, start after `install`.
+ * Returns the container of ours that the kubelet is to start next. Where nothing else is known to keep it, and no other container is to
+ * start before it (`foreignTurn`), most often its image is being pulled.
  */
 export const nextToStart = ({ install, isSetUp, runner, worker }: PodSeen): Option.Option<string> =>
   isSetUp && !isRunning(install)
-    ? Option.fromUndefinedOr(
-      Object.entries({ install, "runner (or a sidecar before it)": runner, worker }).find(([, seen]) => isWaiting(seen))?.[0]
-    )
+    ? Option.fromUndefinedOr(Object.entries({ install, runner, worker }).find(([, seen]) => isWaiting(seen))?.[0])
     : Option.none()
 
 /** Returns the container, if it is one of the values or a webhook, that the next one of ours waits for, and what for. */
@@ -225,7 +223,7 @@ const notTakenInTime = (pod: Option.Option<PodSeen>): string => {
   if (node === "") return `Pod ${name} has no node, and the time of its Job to start is over; ${lookForNode}.`
   const turn = foreignTurn(pod.value)
   if (Option.isSome(turn)) {
-    return `Pod ${name} did not start within task.startupTimeoutSeconds, because it waits for ${turn.value}; see the log of that container.`
+    return `Pod ${name} did not start within task.startupTimeoutSeconds, because it waits for ${turn.value}; see the log of that container, and the events of the Pod.`
   }
   return Option.match(nextToStart(pod.value), {
     onNone: () =>

@@ -83,7 +83,7 @@ export interface PodSeen {
    * ended the Pod.
    */
   readonly others: ReadonlyArray<readonly [name: string, seen: ContainerSeen]>
-  /** The init container that is not ours and runs, and what those after it wait for: its end or, of a sidecar, that it has started. */
+  /** The init container that is not ours and is the next to end or, of a sidecar, to start, for which those after it wait. */
   readonly turnOf: Option.Option<{ readonly name: string; readonly until: "end" | "start" }>
   /** The ordinary containers that are not ours and go on though the worker has ended; the kubelet ends the runner only after them. */
   readonly keptBy: ReadonlyArray<string>

@@ -48,13 +48,13 @@ const isOther = ({ name }: ContainerStatus): boolean => !ours.includes(name)
 const sidecarsOf = ({ spec }: Pod): ReadonlyArray<string> =>
   spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name) ?? none
 
-/** Returns the container that is not ours and in whose turn the Pod is: init containers start one after another. */
+/** Returns the container in whose turn the Pod is, if it is not ours: init containers start one after another, in the order of their statuses. */
 const turnOf = (pod: Pod): PodSeen["turnOf"] => {
   const sidecars = sidecarsOf(pod)
-  const found = pod.status?.initContainerStatuses?.find((_) =>
-    isOther(_) && _.state?.running !== undefined && (!sidecars.includes(_.name) || _.started === false)
-  )
-  return Option.map(Option.fromUndefinedOr(found), ({ name }) => ({ name, until: sidecars.includes(name) ? "start" : "end" }))
+  const isDone = ({ name, started, state }: ContainerStatus) =>
+    state?.terminated !== undefined || (state?.running !== undefined && sidecars.includes(name) && started !== false)
+  const first = Option.fromUndefinedOr(pod.status?.initContainerStatuses?.find((_) => !isDone(_)))
+  return Option.map(Option.filter(first, isOther), ({ name }) => ({ name, until: sidecars.includes(name) ? "start" : "end" }))
 }
 
 /** Returns the containers that are not ours and that keep the Pod from starting. It is nearly always none, which takes no memory. */

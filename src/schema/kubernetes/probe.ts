@@ -7,6 +7,9 @@ const target = { address: Schema.String, port: Schema.Int }
 export const ProbeTarget = Schema.Struct(target)
 export type ProbeTarget = typeof ProbeTarget.Type
 
+/** As the address of a target: the one of the API server that Kubernetes tells each Pod in the variable of this name, and that workers ask. */
+export const apiServerVariable = "KUBERNETES_SERVICE_HOST"
+
 const Finding = Schema.Struct({ ...target, first: Schema.Boolean, last: Schema.Boolean })
 export type Finding = typeof Finding.Type
 

@@ -258,9 +258,7 @@ layer(installation(values), {
       return Option.match(found, {
         onNone: () => [],
         onSome: (found) =>
-          networkChecks({ config, found, apiServer, isClosedElsewhere: false, opening: [], letIn: [], inVain: [] }).map(({ outcome }) =>
-            outcome
-          )
+          networkChecks({ config, found, isClosedElsewhere: false, opening: [], letIn: [], inVain: [] }).map(({ outcome }) => outcome)
       })
     }, Effect.scoped)
 

@@ -4,7 +4,8 @@ import { Option } from "effect"
 import { metadataTargets } from "../../../src/core/doctor/metadata-services.ts"
 import { type NetworkFindings, type PoliciesRead, told } from "../../../src/core/doctor/network-findings.ts"
 import { type Isolation, isolationBy, networkChecks, nothingStarted } from "../../../src/core/doctor/network.ts"
-import type { Finding } from "../../../src/schema/kubernetes/probe.ts"
+import { apiServerOf } from "../../../src/core/doctor/task-needs.ts"
+import type { Finding, ProbeTarget } from "../../../src/schema/kubernetes/probe.ts"
 import { configOf } from "../configs.ts"
 
 const listener = { address: "10.0.0.7", port: 8083 }
@@ -21,6 +22,8 @@ interface Seen {
   /** Whether metadata services answer: all, or those at some addresses. */
   readonly metadata?: boolean | ReadonlyArray<string>
   readonly needed?: boolean
+  /** By what the Pod of a task asks the API server. */
+  readonly api?: ReadonlyArray<ProbeTarget>
   readonly stayed?: boolean
   readonly beside?: ReadonlyArray<string>
   /** How another Pod fared that tried to connect to one like a task's, or why none could try. */
@@ -29,6 +32,7 @@ interface Seen {
 
 const seen = (
   {
+    api = apiServer,
     beside = [],
     closed = both(false),
     ingress = both(false),
@@ -56,7 +60,7 @@ const seen = (
             ...target,
             ...both(typeof metadata === "boolean" ? metadata : metadata.includes(target.address))
           })),
-          ...apiServer.map((target) => ({ ...target, ...both(needed) }))
+          ...api.map((target) => ({ ...target, ...both(needed) }))
         ]
       })
     }
@@ -76,7 +80,7 @@ const says = {
     beside:
       "warning: enforced, but a Pod also has the address fd00::ac:5, which is not in its status.podIPs, and networks let Pods out by such an address whatever policies say; take it from Pods: on EKS by ENABLE_V4_EGRESS=false of the VPC CNI, in clusters with IPv4 by ENABLE_V6_EGRESS=false; elsewhere look for what attaches another network",
     ignored:
-      "failed: a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does",
+      "failed: a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does, or keep tasks out of a mesh whose proxy takes each connection itself",
     cutShort:
       "unknown: the Pod to connect to ended while others tried to reach it, so nothing is proven by one that did not; see its events while it runs, and try again",
     unreachable:
@@ -123,7 +127,7 @@ const says = {
 type Said = { readonly [Check in keyof typeof says]: keyof (typeof says)[Check] }
 
 const said = (values: object, found: NetworkFindings, isClosedElsewhere = false) => {
-  const checks = networkChecks({ config: configOf(values), found, apiServer, ...read, isClosedElsewhere })
+  const checks = networkChecks({ config: configOf(values), found, ...read, isClosedElsewhere })
   const [policies, metadata, otherPods, needed] = checks.map(({ message, outcome }) => `${outcome}: ${message}`)
   return { policies, metadata, otherPods, needed }
 }
@@ -358,7 +362,7 @@ describe("a policy that opens metadata services to some tasks, but not to the Po
     { values: closed, outcome: "failed" },
     { values: {}, outcome: "warning" }
   ])("is $outcome, and no proof, with the values $values", ({ outcome, values }) => {
-    const checks = networkChecks({ config: configOf(values), found: seen({ pods: false }), apiServer, ...read, opening: ["theirs"] })
+    const checks = networkChecks({ config: configOf(values), found: seen({ pods: false }), ...read, opening: ["theirs"] })
     const told = checks.find(({ name }) => name === "metadata services are closed to tasks")
     expect(told).toMatchObject({ outcome, ...(outcome === "failed" && { message: says }) })
     expect(isolationBy(checks)).toBe("refuted")
@@ -443,7 +447,7 @@ describe("what connects to a task", () => {
       is: "proven"
     }
   ])("is $given, so that its isolation is $is", ({ is, letIn = [], says, seen: what, values }) => {
-    const checks = networkChecks({ config: configOf(values), found: seen(what), apiServer, ...read, letIn })
+    const checks = networkChecks({ config: configOf(values), found: seen(what), ...read, letIn })
     const [told] = checks.filter(({ name }) => name === "tasks are closed to other Pods")
     expect([`${told?.outcome}: ${told?.message}`, isolationBy(checks)]).toEqual([says, is])
   })
@@ -456,7 +460,6 @@ describe("policies of egress beside the one that opens all but metadata services
     const checks = networkChecks({
       config: configOf(values),
       found: seen({ pods: false }),
-      apiServer,
       ...read,
       isClosedElsewhere: true,
       inVain
@@ -490,7 +493,6 @@ describe("the server of agent.url", () => {
     const checks = networkChecks({
       config: configOf(given),
       found: { ...found, reports: { ...found.reports, task } },
-      apiServer,
       ...read,
       isClosedElsewhere: true
     })
@@ -539,9 +541,35 @@ describe("the server of agent.url", () => {
     expect(checked(values(), false, { needed: false }).needed?.message).toContain("does not reach kubernetes.default.svc:443;"))
 })
 
+describe("the API server", () => {
+  const by = (dnsPolicy: string, needed: boolean) => {
+    const config = configOf({ ...walled, task: { dnsPolicy, dnsConfig: { nameservers: ["192.0.2.53"] } } })
+    const api = apiServerOf(config)
+    const checks = networkChecks({ config, found: seen({ api, needed }), ...read })
+    return [...api.map(({ address }) => address), checks.find(({ name }) => name === "tasks reach what they need")?.message]
+  }
+
+  it.each(["", "ClusterFirst"])(
+    "is asked for by its name, since DNS is needed too: task.dnsPolicy %j",
+    (dnsPolicy) => expect(by(dnsPolicy, true)).toEqual(["kubernetes.default.svc", "the API server, by its name"])
+  )
+
+  it.each(["Default", "None"])(
+    "is asked for as a worker asks it where its Pod may not know the cluster's names: task.dnsPolicy %s",
+    (dnsPolicy) =>
+      expect([by(dnsPolicy, true), by(dnsPolicy, false)]).toEqual([
+        ["KUBERNETES_SERVICE_HOST", "the API server"],
+        [
+          "KUBERNETES_SERVICE_HOST",
+          "a task's Pod does not reach KUBERNETES_SERVICE_HOST:443; a worker could not claim its task, so open DNS and the API server"
+        ]
+      ])
+  )
+})
+
 describe("the isolation of tasks", () => {
   const isolation = (values: object, what?: Seen, elsewhere = false) =>
-    isolationBy(networkChecks({ config: configOf(values), found: seen(what), apiServer, ...read, isClosedElsewhere: elsewhere }))
+    isolationBy(networkChecks({ config: configOf(values), found: seen(what), ...read, isClosedElsewhere: elsewhere }))
   it.each<{ given: string; values: object; seen?: Seen; elsewhere?: boolean; is: Isolation }>([
     { given: "policies that are enforced, and metadata that they close", values: walled, is: "proven" },
     { given: "no policy", values: {}, is: "refuted" },
@@ -580,6 +608,6 @@ describe("the isolation of tasks", () => {
   it("is unknown where the probe of tasks did not tell", () => {
     const found = seen()
     const untold = { ...found, reports: { ...found.reports, task: Option.none() } }
-    expect(isolationBy(networkChecks({ config: configOf(walled), found: untold, apiServer, ...read }))).toBe("unknown")
+    expect(isolationBy(networkChecks({ config: configOf(walled), found: untold, ...read }))).toBe("unknown")
   })
 })

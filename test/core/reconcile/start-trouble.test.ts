@@ -293,7 +293,7 @@ describe("troubleOfStart of a Pod that is set up", () => {
       const { job } = worldOf({ ...plainSeed, job: "active" })
       const reasonOfEnd = (isSetUp: boolean) => endOfStart({ job, pod: Option.some({ ...pod, isSetUp }), warning }).message
       expect(reasonOfEnd(false)).toContain("secret \"creds\" not found")
-      expect(reasonOfEnd(true)).toMatch(/^Container runner \(or a sidecar before it\) of Pod pod did not start/u)
+      expect(reasonOfEnd(true)).toMatch(/^Container runner of Pod pod did not start/u)
     }
   )
 })
@@ -305,7 +305,7 @@ describe("the container that is to start next", () => {
     [
       "install is over",
       { ...setUp, install: ended("Completed", 0), runner: inTurn, worker: inTurn },
-      Option.some("runner (or a sidecar before it)")
+      Option.some("runner")
     ],
     ["the runner runs", { ...setUp, install: ended("Completed", 0), runner: going, worker: inTurn }, Option.some("worker")],
     ["install is at work", { ...setUp, install: going, runner: inTurn, worker: inTurn }, Option.none()],
@@ -316,7 +316,7 @@ describe("the container that is to start next", () => {
   it.each(["end", "start"] as const)("waits for one of the values or a webhook to %s, which is named instead", (until) => {
     const first = { ...setUp, install: inTurn, runner: inTurn, worker: inTurn, turnOf: Option.some({ name: "vault-init", until }) }
     expect(endOfStart({ job: Option.none(), pod: Option.some(first), warning: Option.none() }).message).toBe(
-      `Pod pod did not start within task.startupTimeoutSeconds, because it waits for container vault-init, which the values or a webhook added, to ${until}; see the log of that container.`
+      `Pod pod did not start within task.startupTimeoutSeconds, because it waits for container vault-init, which the values or a webhook added, to ${until}; see the log of that container, and the events of the Pod.`
     )
     expect(foreignTurn({ ...first, install: ended("Completed", 0), runner: going, worker: going })).toEqual(Option.none()) // it is started again
   })
@@ -327,7 +327,7 @@ describe("the container that is to start next", () => {
     ).toEqual({
       reason: "StartupTimeout",
       message:
-        "Container runner (or a sidecar before it) of Pod pod did not start within task.startupTimeoutSeconds; if node node was still pulling its image, as the events of the Pod say, raise that value, else see whether the node answers."
+        "Container runner of Pod pod did not start within task.startupTimeoutSeconds; if node node was still pulling its image, as the events of the Pod say, raise that value, else see whether the node answers."
     }))
 })
 

@@ -50,14 +50,21 @@ describe("podSeen", () => {
     ])
     expect(pod({ containerStatuses: [waiting("worker", "PodInitializing")] }).others).toEqual([])
   })
+  const [running, inTurn] = [{ running: {} }, { waiting: { reason: "PodInitializing" } }]
   it.each<readonly [given: string, status: object, turn: object | undefined]>([
     ["an init container of a webhook that runs on", { name: "vault-init", started: true }, { name: "vault-init", until: "end" }],
+    ["one whose image is being pulled", { name: "vault-init", state: inTurn }, { name: "vault-init", until: "end" }],
     ["a sidecar whose startup probe fails", { name: "proxy", started: false }, { name: "proxy", until: "start" }],
+    ["a sidecar whose image is being pulled", { name: "proxy", started: false, state: inTurn }, { name: "proxy", until: "start" }],
     ["no sidecar that has started", { name: "proxy", started: true }, undefined],
     ["nothing of ours", { name: "install", started: false }, undefined]
-  ])("names whose turn it is: %s", (_given, status, turn) => {
+  ])("names whose turn it is, and none that waits for it: %s", (_given, status, turn) => {
     const spec = { initContainers: [{ name: "vault-init" }, { name: "proxy", restartPolicy: "Always" }, { name: "install" }] }
-    const initContainerStatuses = [{ name: "before", state: { terminated: { exitCode: 0 } } }, { ...status, state: { running: {} } }]
+    const initContainerStatuses = [
+      { name: "before", state: { terminated: { exitCode: 0 } } },
+      { state: running, ...status },
+      ...["install", "later"].map((name) => ({ name, state: inTurn }))
+    ]
     expect(podSeen(decodePod({ metadata, spec, status: { initContainerStatuses } })).turnOf).toEqual(Option.fromUndefinedOr(turn))
   })
   it("names the account of its worker, and none where Kubernetes names none", () => {

@@ -8,6 +8,14 @@ import { kubectl } from "../../../kustomize/api-server.ts"
 import { Installation } from "../installed.ts"
 import { begun, forEachAccount, policy, refusal, untilHeld } from "./begun-task.ts"
 
+const patching = (namespace: string, pod: string) => (change: object, ...more: ReadonlyArray<string>) =>
+  Effect.promise(() =>
+    kubectl(["patch", "-n", namespace, "pod", pod, ...more, "-p", JSON.stringify(change)]).then(
+      () => "it was taken",
+      (error: Error) => error.message
+    )
+  )
+
 forEachAccount({}, (it) => {
   describe("lets run as the tasks' account", () => {
     it.effect("what the controller made for an AgentTask, in our shape, and nothing else", () =>
@@ -97,13 +105,7 @@ forEachAccount({}, (it) => {
       Effect.gen(function*() {
         const { config: { taskNamespace: namespace } } = yield* Installation
         const { pod } = yield* begun("later")
-        const patch = (change: object, ...more: ReadonlyArray<string>) =>
-          Effect.promise(() =>
-            kubectl(["patch", "-n", namespace, "pod", pod.name, ...more, "-p", JSON.stringify(change)]).then(
-              () => "it was taken",
-              (error: Error) => error.message
-            )
-          )
+        const patch = patching(namespace, pod.name)
         const attempts = {
           "an ephemeral container": patch(
             { spec: { ephemeralContainers: [{ name: "debug", image: "i", targetContainerName: "worker" }] } },
@@ -120,6 +122,17 @@ forEachAccount({}, (it) => {
           expect([given, yield* attempt]).toEqual([given, expect.stringMatching(policy)])
         }
         expect(yield* patch({ metadata: { labels: { "example.com/team": "a" } } })).toBe("it was taken")
+      }))
+
+    it.effect("a Pod that is over with images that a webhook rewrites, since Kubernetes could not let go of it otherwise", () =>
+      Effect.gen(function*() {
+        const { config: { taskNamespace: namespace } } = yield* Installation
+        const { pod } = yield* begun("over")
+        const patch = patching(namespace, pod.name)
+        const rewrite = patch({ spec: { containers: [{ name: "worker", image: "mirror.example.com/agent:1" }] } })
+        expect(yield* rewrite).toMatch(policy)
+        yield* patch({ status: { phase: "Succeeded" } }, "--subresource=status")
+        expect(yield* rewrite).toBe("it was taken")
       }))
   })
 })
