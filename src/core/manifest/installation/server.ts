@@ -53,7 +53,7 @@ const service = (config: ResolvedConfig, { portName }: Scheme): V1Service => ({
   metadata: metadata(config),
   spec: {
     // The first Pod alone: another, as where somebody scales the StatefulSet, has an empty volume, and who came to it would find no state.
-    selector: { ...selectorLabels(config, "server"), "statefulset.kubernetes.io/pod-name": `${serverName}-0` },
+    selector: { ...selectorLabels(config, "server"), "apps.kubernetes.io/pod-index": "0" },
     // A server with a full disk is not ready, but answers and says so: its logs and states can still be read.
     publishNotReadyAddresses: true,
     ports: [{ name: portName, port: serverPort, targetPort: portName }]

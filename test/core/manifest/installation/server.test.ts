@@ -74,7 +74,7 @@ describe("the server's Pod", () => {
     const selector = Object.entries((service as V1Service).spec?.selector ?? {})
     const reached = [0, 1].filter((ordinal) => {
       // as the API server's own controller labels it
-      const labels = { ...podOf({})?.metadata?.labels, "statefulset.kubernetes.io/pod-name": `agent-job-server-${ordinal}` }
+      const labels = { ...podOf({})?.metadata?.labels, "apps.kubernetes.io/pod-index": String(ordinal) }
       return selector.every(([key, value]) => new Map(Object.entries(labels)).get(key) === value)
     })
     expect(reached).toEqual([0])
