@@ -1,5 +1,5 @@
 // A user of whom the machine knows neither name nor home, as of most users in a container.
-// Used by the tests of credentials and of `agent-job state`.
+// Used by the tests of credentials, of `agent-job state` and of archive.
 import { Effect } from "effect"
 
 /** Whether a test can run as such a user: only root can become another one. */

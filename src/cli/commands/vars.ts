@@ -148,24 +148,27 @@ const set = Command.make(
 const remove = Command.make(
   "delete",
   { workspace, variable, env: envTo("Delete"), ...serverFlags },
-  (given) =>
-    askServer(
+  (given) => {
+    let asked = false // to delete it, which may be done although no answer came
+    return askServer(
       given,
       Effect.fnUntraced(function*({ screen, server }) {
         const category = categoryOf(given)
         const { id } = yield* server.workspace(given.workspace)
         const found = (yield* server.variables(id)).find((variable) => variable.key === given.variable && variable.category === category)
-        if (found === undefined) {
+        if (found === undefined && !asked) {
           return yield* new NothingThere({
             message: `There is no ${
               called[category]
             } ${given.variable} in workspace ${given.workspace}; \`agent-job vars list ${given.workspace}\` lists what there is, and --env is for those of the environment.`
           })
         }
-        yield* server.deleteVariable(id, found.id)
+        asked = true
+        if (found !== undefined) yield* server.deleteVariable(id, found.id)
         yield* screen.result(`Deleted the ${called[category]} ${given.variable} of ${given.workspace}.`)
       })
     )
+  }
 ).pipe(
   Command.withDescription("Take a variable away from a workspace."),
   Command.withExamples([

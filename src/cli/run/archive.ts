@@ -45,7 +45,8 @@ const problemOf = (error: unknown): string => {
 const reading = <A>(path: string, read: () => Promise<A>) =>
   Effect.tryPromise({
     try: read,
-    catch: (error) => new BadInput({ message: `Cannot read ${path}: ${problemOf(error)}; correct that, or name it in .terraformignore.` })
+    catch: (error) =>
+      new BadInput({ message: `Cannot read ${path}: ${problemOf(error)}; correct that, or name it at the end of .terraformignore.` })
   })
 
 /** Reports whether the target of the link at `path`, resolved from the link's directory, stays under the root. */

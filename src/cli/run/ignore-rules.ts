@@ -111,13 +111,13 @@ const rulesOf = (text: string) =>
   )
 
 const decidedBy = (rules: ReadonlyArray<Rule>): IgnoreRules => {
-  const wantsAgain = rules.some(({ negated }) => negated)
-  const excludes = (path: string, isDirectory: boolean): boolean => {
+  const behindLastNegated = rules.slice(rules.findLastIndex(({ negated }) => negated) + 1)
+  const excludes = (path: string, isDirectory: boolean, by = rules): boolean => {
     if (alwaysOut(path)) return true
     const letters = Array.from(path)
-    return rules.findLast((rule) => matches(rule, letters, isDirectory))?.negated === false
+    return by.findLast((rule) => matches(rule, letters, isDirectory))?.negated === false
   }
-  return { excludes, prunes: (directory) => alwaysOut(directory) || (!wantsAgain && excludes(directory, true)) }
+  return { excludes, prunes: (directory) => excludes(directory, true, behindLastNegated) }
 }
 
 /**

@@ -11,7 +11,7 @@ import { readSeen, seenIn } from "../flags/seen.ts"
 import type { ServerFlags } from "../flags/settings.ts"
 import { askServer, type WithServer } from "../server/with-server.ts"
 import { type Format, print } from "../terminal/answer.ts"
-import { BadInput, NothingThere } from "../terminal/failure.ts"
+import { BadInput, hadNoEffect, isAwayForNow, NothingThere, type ServerUnreachable } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { type RescueFlags, Wish, wishOf } from "./rescue-wish.ts"
 import { importLines, rescueLines, stateLines } from "./state-rows.ts"
@@ -35,15 +35,20 @@ const me = Effect.map(user, (name) => `${name}@${hostname()}`)
 const answering = <A extends object, E>(
   given: Given,
   ask: (client: Client) => Effect.Effect<A, E, Screen>,
-  form: (said: A, now: number) => ReadonlyArray<string>
+  form: (said: A, now: number) => ReadonlyArray<string>,
+  again?: (error: ServerUnreachable) => boolean
 ) =>
   askServer(
     given,
     Effect.fnUntraced(function*({ server }) {
       const document = yield* ask(server)
       yield* print(given.output, { document, lines: form(document, yield* Clock.currentTimeMillis) })
-    })
+    }),
+    again
   )
+
+/** Reports whether a request that must not be carried out twice may be sent again. */
+const hadNoEffectForNow = (error: ServerUnreachable): boolean => isAwayForNow(error) && hadNoEffect(error)
 
 const stateFile = (path: string) =>
   Effect.tryPromise({
@@ -116,13 +121,15 @@ const bring = Effect.fnUntraced(function*(given: Given, file: string) {
 
 const settle = Effect.fnUntraced(function*(given: Given, { seen, use }: Pick<RescueFlags, "seen" | "use">) {
   const by = yield* me
+  let ids = Option.getOrUndefined(seen)
   yield* answering(
     given,
     Effect.fnUntraced(function*(client: Client) {
-      const ids = Option.isSome(seen) ? seen.value : seenIn(yield* client.state(given.workspace))
+      ids ??= seenIn(yield* client.state(given.workspace))
       return yield* client.settleRescue(given.workspace, { by, ...(Option.isSome(use) && { use: use.value }), ...readSeen(ids) })
     }),
-    (state, now) => (state.pending.length === 0 ? stateLines : rescueLines)(state, now)
+    (state, now) => (state.pending.length === 0 ? stateLines : rescueLines)(state, now),
+    (error) => ids === undefined ? isAwayForNow(error) : hadNoEffectForNow(error)
   )
 })
 
@@ -130,7 +137,7 @@ export const rescue = Effect.fnUntraced(function*(given: Given & RescueFlags) {
   yield* Wish.$match(yield* wishOf(given), {
     Look: () => answering(given, (client) => client.state(given.workspace), rescueLines),
     Settle: (wish) => settle(given, wish),
-    Import: () => answering(given, (client) => client.importMissing(given.workspace), importLines),
+    Import: () => answering(given, (client) => client.importMissing(given.workspace), importLines, hadNoEffectForNow),
     Bring: ({ file }) => bring(given, file),
     WriteBlocks: ({ file }) => writeBlocks(given, file)
   })
@@ -158,10 +165,11 @@ export const unlock = Effect.fnUntraced(function*(given: Given & { readonly forc
     })
   }
   const by = yield* me
+  let first: StateView | undefined // so that a request that is sent again is for the same lock, and knows it as opened
   return yield* answering(
     given,
     Effect.fnUntraced(function*(client: Client) {
-      const now = yield* client.state(given.workspace)
+      const now = first ??= yield* client.state(given.workspace)
       const lock = Option.isSome(given.lock) ? given.lock.value : now.lock?.id
       const after = lock === undefined ? now : yield* client.forceUnlock(given.workspace, by, lock)
       const wasOpened = after.forcedUnlocks.some(({ epoch, lockId }) => lockId === lock && epoch >= now.epoch)

@@ -1,5 +1,5 @@
 // Asks a server that is busy, or away for a moment, again, and tells a person so.
-// Used by run, get, logs, approve, discard, cancel and bundle.
+// Used by run, get, logs, approve, discard, cancel, vars, pool, state and bundle.
 import { Clock, Context, Duration, Effect, Result, Schedule } from "effect"
 import { mayPass, type ServerFailure, ServerUnreachable } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"

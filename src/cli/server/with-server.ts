@@ -2,6 +2,7 @@
 // Used by run, get, logs, approve, discard, cancel, vars, state and pool, and by cli/run/run-log.
 import { Effect } from "effect"
 import type { ServerFlags } from "../flags/settings.ts"
+import { isAwayForNow, type ServerUnreachable } from "../terminal/failure.ts"
 import { lazily } from "../terminal/lazily.ts"
 import type { Screen, ScreenOptions } from "../terminal/screen.ts"
 import { sayingMeanwhile } from "../terminal/while-silent.ts"
@@ -27,6 +28,17 @@ export const withServer = <A, E, R>(given: ServerFlags, work: (_: WithServer) =>
 export const sayingServer = ({ url }: Pick<ServerClient["Service"], "url">) =>
   sayingMeanwhile(`Waiting for an answer from the server at ${url}`)
 
-/** The same for a command that asks and is done. */
-export const askServer = <A, E, R>(given: ServerFlags, work: (_: WithServer) => Effect.Effect<A, E, R>) =>
-  withServer(given, (at) => sayingServer(at.server)(work(at)))
+/**
+ * The same for a command that asks and is done. While the server is busy or away for now, `again` says whether all of `work` may be done
+ * once more, since an answer may be lost of what was carried out.
+ */
+export const askServer = <A, E, R>(
+  given: ServerFlags,
+  work: (_: WithServer) => Effect.Effect<A, E, R>,
+  again: (error: ServerUnreachable) => boolean = isAwayForNow
+) =>
+  withServer(given, (at) =>
+    lazily(async () => {
+      const { patiently } = await import("./patiently.ts")
+      return patiently(sayingServer(at.server)(work(at)), again)
+    }))

@@ -9,6 +9,7 @@ import { basename, dirname, join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { archiveOf, nameOfDirectory, staysInside } from "../../../src/cli/run/archive.ts"
 import { type ArchiveSize, archiveSize } from "../../../src/core/stage/archive-entry.ts"
+import { canBeNameless, nameless } from "../../nameless.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 
 /** Makes a temporary directory with these files. It is removed when the scope closes. */
@@ -251,6 +252,27 @@ describe("what cannot be archived", () => {
       symlinkSync("/etc/passwd", join(directory, "odd.tf"))
       expect(yield* pathsOf(directory)).toEqual([".terraformignore", "main.tf"])
     }))
+
+  it.effect.skipIf(!canBeNameless)(
+    "is a directory that may not be read, which no rule behind it in .terraformignore may want again",
+    () =>
+      Effect.gen(function*() {
+        const made = yield* Effect.forEach(
+          ["!main.tf\nclosed/\n", "closed/\n!main.tf\n"],
+          (rules) => directoryWith({ ...main, "closed/a.tf": "", ".terraformignore": rules })
+        )
+        const [last = "", before = ""] = made
+        made.forEach((directory) => {
+          chmodSync(directory, 0o755)
+          chmodSync(join(directory, "closed"), 0o700)
+        })
+        yield* nameless
+        expect(yield* pathsOf(last)).toEqual([".terraformignore", "main.tf"])
+        expect(yield* refusal(before)).toBe(
+          "Cannot read closed: permission denied; correct that, or name it at the end of .terraformignore."
+        )
+      })
+  )
 
   it.effect("is a socket", () =>
     Effect.gen(function*() {

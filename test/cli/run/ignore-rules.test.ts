@@ -74,6 +74,7 @@ describe("the rules of .terraformignore", () => {
   it("spare reading a directory unless something in it may be wanted again", () => {
     expect(rulesOf("vendor/").prunes("vendor")).toBe(true)
     expect(rulesOf("vendor/\n!vendor/keep/").prunes("vendor")).toBe(false)
+    expect(rulesOf("!keep.tf\nvendor/").prunes("vendor")).toBe(true)
     expect(rulesOf("vendor/\n!").prunes("vendor")).toBe(true)
     expect(rulesOf("!x").prunes(".git")).toBe(true)
     expect(rulesOf("").prunes(".terraform")).toBe(false)
