@@ -17,9 +17,33 @@ import { assignment, isCalledOff, ofAssignment, offering, over, plant, taking, t
 
 it.effect("tells a pool that has forgotten it the result of a stage that it offers again", () =>
   Effect.gen(function*() {
-    const acknowledged = ["acknowledge", assignment.id, "task-uid"]
-    expect((yield* toldOf("an offer", over)).told).toEqual([acknowledged, ["report", assignment.id, "task-uid", success]])
-    expect((yield* toldOf("an offer", { phase: "Queued" })).told).toEqual([acknowledged])
+    expect((yield* toldOf("an offer", over)).told).toEqual([["report", assignment.id, "task-uid", success]])
+    expect((yield* toldOf("an offer", { phase: "Queued" })).told).toEqual([["acknowledge", assignment.id, "task-uid"]])
+  }))
+
+it.effect("has a stage offered whose task is over until its result was heard, since nobody tells it after an acknowledgement", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    plant(server, over)
+    let isOpen = true
+    const answers = [Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))]
+    const told: Array<unknown> = []
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.suspend(() => isOpen ? Effect.succeed([assignment]) : Effect.never),
+      cancellations: () => Effect.never,
+      acknowledge: () => Effect.sync(() => void (isOpen = false)),
+      report: (_, _taskUid, result) =>
+        Effect.suspend(() =>
+          answers.pop() ?? Effect.sync(() => {
+            isOpen = false
+            told.push(result)
+          })
+        )
+    })
+    const running = yield* taking(pool, kubernetes)
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.interrupt(running)
+    expect(told).toEqual([success])
   }))
 
 it.effect("neither takes for its own nor cancels what has the name of its task and is another's, and says so to the pool", () =>
