@@ -96,7 +96,7 @@ const accept = Effect.fn("Assignment.accept")(function*(where: TaskPlace, assign
     )
   }
   const pool = yield* Pool
-  const kept = Effect.tap(persist(where, assignment), (task) => keepToken(task, taskToken))
+  const kept = Effect.tap(persist(where, assignment), (task) => isOver(task.status.phase) ? Effect.void : keepToken(task, taskToken))
   const task = yield* Effect.tapError(kept, (error) => error._tag === "NameTaken" ? Effect.void : tellWhy(id, error.message))
   if (isOver(task.status.phase)) return yield* remind(id, task) // never acknowledged: it is offered, and its result told, until that is heard
   // A pool that offers a stage forgets why it waits, whether the acknowledgement arrives or not.

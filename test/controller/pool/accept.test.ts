@@ -11,6 +11,7 @@ import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Forbidden } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
 import { Assignment } from "../../../src/schema/api/pool-api.ts"
+import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
 import { plainSeed, policy, success, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
 import { assignment, isCalledOff, ofAssignment, offering, over, plant, taking, toldOf } from "./taking.ts"
@@ -166,9 +167,9 @@ it.effect("refuses an apply without an approved plan, and makes neither task nor
  * Returns what the pool is told, and whether the task is cancelled, when a stage is offered whose token's Secret exists and the API server
  * answers a patch with `body`.
  */
-const offeredAgain = Effect.fnUntraced(function*(body: object) {
+const offeredAgain = Effect.fnUntraced(function*(body: object, status: AgentTaskStatus = { phase: "Queued" }) {
   const { kubernetes, server } = instantCluster()
-  plant(server, { phase: "Queued" })
+  plant(server, status)
   yield* kubernetes.create(secrets, { metadata: { name: tokenSecretName(taskName(assignment)), namespace: "tasks" } })
   const answer = refusal({ verb: "patch", object: "Secret token" }, 422, JSON.stringify(body), Option.none(), 0)
   const told: Array<unknown> = []
@@ -187,7 +188,7 @@ const offeredAgain = Effect.fnUntraced(function*(body: object) {
   const running = yield* taking(pool, denying)
   yield* TestClock.adjust("1 second")
   yield* Fiber.interrupt(running)
-  expect(guards).toEqual([{ op: "test", path: "/metadata/ownerReferences/0/uid", value: "task-uid" }])
+  expect(guards).toEqual(status === over ? [] : [{ op: "test", path: "/metadata/ownerReferences/0/uid", value: "task-uid" }])
   return { told, cancelled: isCalledOff(server) }
 })
 
@@ -203,6 +204,12 @@ it.effect("calls its task off where the token's Secret is another's, and never w
     const denial = { ...failedTest, details: { causes: [{ message: words }] }, message: `secrets "token" is forbidden: ${words}` }
     expect(yield* offeredAgain(failedTest)).toEqual({ told: [["report", expect.stringContaining("not of its task")]], cancelled: true })
     expect(yield* offeredAgain(denial)).toEqual({ told: [["Refused", expect.stringContaining(words)]], cancelled: false })
+  }))
+
+it.effect("keeps no token for a task that is over, so that what keeps it from storing one does not keep the result from the pool", () =>
+  Effect.gen(function*() {
+    const denial = { code: 403, reason: "Forbidden", details: {}, message: "secrets \"token\" is forbidden: exceeded quota" }
+    expect((yield* offeredAgain(denial, over)).told).toEqual([["report", success.message]])
   }))
 
 it.effect.each([
