@@ -96,11 +96,11 @@ const accept = Effect.fn("Assignment.accept")(function*(where: TaskPlace, assign
     )
   }
   const pool = yield* Pool
-  const kept = Effect.tap(persist(where, assignment), (task) => keepToken(task, taskToken))
+  const kept = Effect.tap(persist(where, assignment), (task) => isOver(task.status.phase) ? Effect.void : keepToken(task, taskToken))
   const task = yield* Effect.tapError(kept, (error) => error._tag === "NameTaken" ? Effect.void : tellWhy(id, error.message))
+  if (isOver(task.status.phase)) return yield* remind(id, task) // never acknowledged: it is offered, and its result told, until that is heard
   // A pool that offers a stage forgets why it waits, whether the acknowledgement arrives or not.
   yield* Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(where, task)) // it is refused when another agent was faster or the state is in doubt; the worker of this task hears the same and ends the task
-  if (isOver(task.status.phase)) yield* remind(id, task)
 }, (accepted, _, { id }) => Effect.catchTag(accepted, "NameTaken", ({ message }) => refuse(id, "NameTaken", message)))
 
 /** How many offers that are not understood are remembered, so that each is logged once. Later ones are not logged. */

@@ -95,7 +95,10 @@ const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after,
  */
 const awayAfter = 4
 
-/** Tells the pool of all tasks anew: one that was away may be a copy from before, which has an earlier agent for some and another reason. */
+/**
+ * Tells the pool of all tasks anew: one that was away may be a copy from before, which has an earlier agent for some and another reason. Its
+ * cancellations are followed from their beginning for the same reason: it has lost the results of some.
+ */
 const tellAnew = (intake: Intake) =>
   Effect.suspend(() => Effect.forEach([...intake.world.cache.tasks().values()], (task) => sayAgain(intake, task), { discard: true }))
 
@@ -119,7 +122,8 @@ export const poolIntake = Effect.fnUntraced(function*(intake: Intake) {
   })
   const cancellations = Effect.gen(function*() {
     const before = yield* Ref.get(followed)
-    yield* Ref.set(followed, yield* persistently(Effect.tapError(followCancellations(intake, before), () => noteFailure)))
+    const follow = Effect.suspend(() => followCancellations(intake, failures >= awayAfter ? { ...before, after: 0 } : before))
+    yield* Ref.set(followed, yield* persistently(Effect.tapError(follow, () => noteFailure)))
     if (failures >= awayAfter) yield* tellAnew(intake)
     failures = 0
   })

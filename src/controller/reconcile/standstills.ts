@@ -45,7 +45,8 @@ export const makeStandstills = () => {
      */
     notice: ({ metadata }: AgentTask, error: Lasting, at: number, overMillis: number): Option.Option<Notice> => {
       if (isUntold(error) && (metadata.deletionTimestamp === undefined || !isLongOver(overMillis))) return Option.none()
-      const { message, reason, what } = newsOf(error)
+      const { message, reason, what: words } = newsOf(error)
+      const what = `${metadata.uid} ${words}` // no pass need see that a task went before another had its name
       const key = keyOf(metadata)
       const before = said.get(key)
       if (before?.what === what && at - before.at < sayAgainMillis) return Option.none()

@@ -11,15 +11,40 @@ import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Forbidden } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
 import { Assignment } from "../../../src/schema/api/pool-api.ts"
+import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
 import { plainSeed, policy, success, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
 import { assignment, isCalledOff, ofAssignment, offering, over, plant, taking, toldOf } from "./taking.ts"
 
 it.effect("tells a pool that has forgotten it the result of a stage that it offers again", () =>
   Effect.gen(function*() {
-    const acknowledged = ["acknowledge", assignment.id, "task-uid"]
-    expect((yield* toldOf("an offer", over)).told).toEqual([acknowledged, ["report", assignment.id, "task-uid", success]])
-    expect((yield* toldOf("an offer", { phase: "Queued" })).told).toEqual([acknowledged])
+    expect((yield* toldOf("an offer", over)).told).toEqual([["report", assignment.id, "task-uid", success]])
+    expect((yield* toldOf("an offer", { phase: "Queued" })).told).toEqual([["acknowledge", assignment.id, "task-uid"]])
+  }))
+
+it.effect("has a stage offered whose task is over until its result was heard, since nobody tells it after an acknowledgement", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    plant(server, over)
+    let isOpen = true
+    const answers = [Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))]
+    const told: Array<unknown> = []
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.suspend(() => isOpen ? Effect.succeed([assignment]) : Effect.never),
+      cancellations: () => Effect.never,
+      acknowledge: () => Effect.sync(() => void (isOpen = false)),
+      report: (_, _taskUid, result) =>
+        Effect.suspend(() =>
+          answers.pop() ?? Effect.sync(() => {
+            isOpen = false
+            told.push(result)
+          })
+        )
+    })
+    const running = yield* taking(pool, kubernetes)
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.interrupt(running)
+    expect(told).toEqual([success])
   }))
 
 it.effect("neither takes for its own nor cancels what has the name of its task and is another's, and says so to the pool", () =>
@@ -142,9 +167,9 @@ it.effect("refuses an apply without an approved plan, and makes neither task nor
  * Returns what the pool is told, and whether the task is cancelled, when a stage is offered whose token's Secret exists and the API server
  * answers a patch with `body`.
  */
-const offeredAgain = Effect.fnUntraced(function*(body: object) {
+const offeredAgain = Effect.fnUntraced(function*(body: object, status: AgentTaskStatus = { phase: "Queued" }) {
   const { kubernetes, server } = instantCluster()
-  plant(server, { phase: "Queued" })
+  plant(server, status)
   yield* kubernetes.create(secrets, { metadata: { name: tokenSecretName(taskName(assignment)), namespace: "tasks" } })
   const answer = refusal({ verb: "patch", object: "Secret token" }, 422, JSON.stringify(body), Option.none(), 0)
   const told: Array<unknown> = []
@@ -163,7 +188,7 @@ const offeredAgain = Effect.fnUntraced(function*(body: object) {
   const running = yield* taking(pool, denying)
   yield* TestClock.adjust("1 second")
   yield* Fiber.interrupt(running)
-  expect(guards).toEqual([{ op: "test", path: "/metadata/ownerReferences/0/uid", value: "task-uid" }])
+  expect(guards).toEqual(status === over ? [] : [{ op: "test", path: "/metadata/ownerReferences/0/uid", value: "task-uid" }])
   return { told, cancelled: isCalledOff(server) }
 })
 
@@ -179,6 +204,12 @@ it.effect("calls its task off where the token's Secret is another's, and never w
     const denial = { ...failedTest, details: { causes: [{ message: words }] }, message: `secrets "token" is forbidden: ${words}` }
     expect(yield* offeredAgain(failedTest)).toEqual({ told: [["report", expect.stringContaining("not of its task")]], cancelled: true })
     expect(yield* offeredAgain(denial)).toEqual({ told: [["Refused", expect.stringContaining(words)]], cancelled: false })
+  }))
+
+it.effect("keeps no token for a task that is over, so that what keeps it from storing one does not keep the result from the pool", () =>
+  Effect.gen(function*() {
+    const denial = { code: 403, reason: "Forbidden", details: {}, message: "secrets \"token\" is forbidden: exceeded quota" }
+    expect((yield* offeredAgain(denial, over)).told).toEqual([["report", success.message]])
   }))
 
 it.effect.each([

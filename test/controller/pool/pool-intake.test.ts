@@ -105,6 +105,33 @@ it.effect("has the tasks told anew to a pool that was away, which may be an earl
     yield* Fiber.interrupt(running)
   }).pipe(Effect.provide(Logger.layer([]))))
 
+it.effect("follows cancellations from their beginning again for a pool that was away, which may be a copy from before their results", () =>
+  Effect.gen(function*() {
+    const cursors: Array<number> = [] // of each first poll after failures
+    let failures = 0
+    let hasFailed = false
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.never,
+      cancellations: (after) =>
+        Effect.suspend(() => {
+          const fails = failures-- > 0
+          if (hasFailed && !fails) cursors.push(after)
+          hasFailed = fails
+          return fails
+            ? Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))
+            : Effect.delay(Effect.succeed({ ids: [], next: 7 }), "20 seconds")
+        })
+    })
+    const running = yield* taking(pool, instantCluster().kubernetes)
+    yield* TestClock.adjust("1 minute")
+    for (const times of [3, 4]) {
+      failures = times
+      yield* TestClock.adjust("1 minute")
+    }
+    yield* Fiber.interrupt(running)
+    expect(cursors).toEqual([7, 0])
+  }).pipe(Effect.provide(Logger.layer([]))))
+
 it.effect("has no task told anew to a pool that fails a poll now and then, as a busy one does", () =>
   Effect.gen(function*() {
     const world = make(policy)

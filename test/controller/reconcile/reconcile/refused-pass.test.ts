@@ -73,6 +73,29 @@ describe("as many tasks as may run, whose look at their workspace the API server
 })
 
 describe("a task of which the API server lets no pass come to its end", () => {
+  it.effect("has an event though another of its name had it, of which no pass saw that it went", () =>
+    Effect.gen(function*() {
+      const forbidden = new Forbidden({
+        verb: "update the status of",
+        object: "AgentTask tasks/task",
+        code: 403,
+        reason: "Forbidden",
+        detail: ""
+      })
+      const { task } = worldOf({ ...plainSeed, life: "claimed" })
+      const said: Array<string> = []
+      const executor = carriesOut({
+        say: ({ metadata }) => Effect.sync(() => said.push(metadata.uid) > 0),
+        writeStatus: () => Effect.fail(forbidden)
+      })
+      const world = holding(task)
+      const reconcile = yield* reconcilerOf({ world, executor, kubernetes: instantCluster().kubernetes })
+      yield* Effect.flip(reconcile("tasks/task"))
+      world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, uid: Uid.make("another") } }))
+      yield* Effect.flip(reconcile("tasks/task"))
+      expect([...new Set(said)]).toEqual([task.metadata.uid, "another"])
+    }).pipe(Effect.scoped))
+
   it.effect.each(
     [
       { what: "the Pod of its stage may not be read", verb: "get", object: "Pod tasks/pod", seed: { life: "claimed" } },
