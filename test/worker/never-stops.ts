@@ -13,6 +13,7 @@ export const neverStops = (over: Partial<Stop["Service"]> = {}): Layer.Layer<Sto
     released: Effect.never,
     tooLate: Effect.never,
     isLeaving: Effect.succeed(false),
+    isEnding: Effect.succeed(false),
     because: () => Effect.void,
     begin: () => Effect.void,
     ...over

@@ -167,6 +167,9 @@ const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => 
 const untold = (engine: string, said: string): string =>
   `${engine} plan succeeded, but ${engine} show cannot say what it changes (${said}), so it cannot be applied; the log has the details, and another version of the engine or of a provider may help.`
 
+/** The exit code of a command that SIGKILL ended: if not the worker's, most likely that of the kernel, when memory runs out. */
+const killedExitCode = 128 + 9
+
 const outOfMemory = (what: string, next: string): Failure => ({
   reason: "OutOfMemory",
   message: `${what}, most likely because it used more memory than its limit; raise task.runner.resources.limits.memory.${next}`
@@ -194,7 +197,7 @@ export const commandFailure = (
           exitCode: end.code
         })
       }
-      if (end.code === 128 + 9) return Option.some({ ...outOfMemory(`${name} was killed`, next), exitCode: end.code })
+      if (end.code === killedExitCode) return Option.some({ ...outOfMemory(`${name} was killed`, next), exitCode: end.code })
       if (subcommand === "init") return Option.some({ ...initFailure(engine, log), exitCode: end.code })
       if (isStale(log)) {
         return Option.some({
@@ -229,7 +232,7 @@ export const commandFailure = (
     case "Aborted":
       return Option.some({ // its end kills the engine, which nobody sees
         ...outOfMemory(`The runner's container was ended during ${name}`, next),
-        ...(mutates && { exitCode: 128 + 9 })
+        ...(mutates && { exitCode: killedExitCode })
       })
     case "Unending":
       return Option.some({
@@ -255,7 +258,7 @@ const remedy: Readonly<Partial<Record<StopCause, string>>> = {
 /** Reports whether the engine says that it had a second interrupt, at which both engines end at once and do not write what they were making. */
 export const gaveUp = (log: string): boolean => log.includes("Two interrupts received")
 
-/** The command that a stop interrupted. `killed` says that it did not end when it was asked to, so it may not have saved its state. */
+/** The command that a stop interrupted. `killed`: by the worker, since it did not end when it was asked to, so it may not have saved its state. */
 export interface Interrupted {
   readonly name: string
   readonly mutates: boolean
@@ -276,7 +279,11 @@ const stopEffect = ({ during, exitCode }: Stopped, inOrder: boolean): string =>
       if (!mutates) return ` during ${name}; nothing was changed.`
       if (!killed && inOrder) return ` during ${name}, which was interrupted; what it had made is in the state.`
       const code = exitCode === undefined ? "" : ` (exit code ${exitCode})`
-      const how = killed ? "did not end in time and was killed" : `was interrupted and did not end in order${code}`
+      const how = killed
+        ? "did not end in time and was killed"
+        : exitCode === killedExitCode
+        ? "was interrupted and then killed, most likely because it used more memory than its limit"
+        : `was interrupted and did not end in order${code}`
       return ` during ${name}, which ${how}. Look at the state before the next run.`
     }
   })

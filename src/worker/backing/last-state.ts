@@ -11,6 +11,7 @@ import { Settings } from "../settings.ts"
 import { StageFailed } from "../stage-failed.ts"
 import { type NothingUnsaved, Refuge, StateDelivery, type Unsaved } from "../state/state-delivery.ts"
 import { unsavedCopyFile } from "../state/unsaved-copy.ts"
+import { Stop } from "../task/stop.ts"
 import { openFile, readFile } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
 import type { Provisioned } from "./backing.ts"
@@ -37,6 +38,7 @@ const keptNowhere = (because: string, why: string) =>
 export const settlingLastState = Effect.gen(function*() {
   const delivery = yield* StateDelivery
   const settings = yield* Settings
+  const stop = yield* Stop
   const byHand = yield* savingByHand("server")
   const kept: Only = { container: "worker", file: unsavedCopyFile(settings.privateDirectory) }
   const unsaved = ({ refuge, why }: Unsaved, left: Option.Option<Only>, spent: Spent) =>
@@ -53,11 +55,14 @@ export const settlingLastState = Effect.gen(function*() {
 
   /** Returns what the log tells beside that the server does not answer: how to save what nothing but this Pod has. `left`: by the engine. */
   const advice = (left: Option.Option<Only>, isUnreadable: boolean) =>
-    Effect.map(delivery.refuge, (refuge) => {
+    Effect.zipWith(delivery.refuge, stop.isEnding, (refuge, isEnding) => {
       const only = Option.flatMap(refuge, (_) => _._tag === "Pod" ? Option.some(kept) : _._tag === "Memory" ? left : Option.none())
       return Option.match(isUnreadable ? left : only, {
         onNone: () => "",
-        onSome: (found) => ` Nothing but this Pod has it; if you have to end that, save the state first: ${saving(settings, found)}`
+        onSome: (found) =>
+          ` Nothing but this Pod has it${isEnding ? ", so save the state at once" : "; if you have to end that, save the state first"}: ${
+            saving(settings, found)
+          }`
       })
     })
 
@@ -75,7 +80,11 @@ export const settlingLastState = Effect.gen(function*() {
     const left: Only = { container: "runner", file: join(place.path, erroredState) }
     const { state, why } = yield* leftBy(place)
     const known = Option.as(Option.firstSomeOf([state, why]), left)
-    const settled = yield* logWaiting("its last state", settings.statePatience, delivery.settle(state), advice(known, Option.isSome(why))) // also what the engine pushed before a state that cannot be read
+    const sending = delivery.settle(state) // also what the engine pushed before a state that cannot be read
+    const settled = yield* logWaiting("its last state", settings.statePatience, sending, advice(known, Option.isSome(why))).pipe(
+      Effect.provideService(Settings, settings),
+      Effect.provideService(Stop, stop)
+    )
     if (Option.isSome(why)) return yield* byHand(left, why.value, spent)
     return settled._tag === "Unsaved" ? yield* unsaved(settled, known, spent) : settled
   })

@@ -4,6 +4,7 @@
 import { Duration, Effect, Option } from "effect"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { Log } from "../engine/log-shipper.ts"
+import { jobLimit } from "../engine/log-waiting.ts"
 import type { stopwatch } from "../network/patience.ts"
 import { Settings } from "../settings.ts"
 import { StageFailed } from "../stage-failed.ts"
@@ -68,12 +69,12 @@ export const savingByHand = Effect.fnUntraced(function*(receiver: Receiver) {
 
   /** Says for how long the Pod stays: not for long once somebody has cancelled the stage or ended its Pod. */
   const staying = (seconds: number) =>
-    Effect.map(stop.now, (cause) =>
-      Option.exists(cause, (_) => _ === "Cancelled" || _ === "Evicted")
+    Effect.map(stop.isEnding, (isEnding) =>
+      isEnding
         ? "The Pod is about to end, and the file goes with it. Save the state at once, by this command:"
         : `The Pod stays for ${Duration.format(Duration.seconds(seconds))}${
           Option.isSome(settings.timeoutLimitSeconds)
-            ? " at most, and no longer than its Job may live (task.job.activeDeadlineSeconds)"
+            ? ` at most, and ${jobLimit}`
             : ""
         }, and the file goes with it. ${cancel} only after you have saved the state, which this command does:`)
 

@@ -153,12 +153,10 @@ export class Engine extends Context.Service<Engine, {
         const cause = yield* stop.now
         if (Option.isNone(cause) || end._tag === "Aborted" || end._tag === "Unending") return yield* new StageFailed(failure.value)
         const { exitCode } = failure.value
-        const byKernel = exitCode === 128 + 9
-        const byForce = killed || byKernel
-        const during = Option.some({ name: `${start.called} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
+        const during = Option.some({ name: `${start.called} ${command.subcommand}`, mutates: command.mutates, killed })
         // A command that was forced may exit with 1 as if it had ended by itself, with its lock given back, but without having written what
         // it was making. Such an exit code is left out. A wrapper that hands on the interrupt forces its engine, too.
-        const isHurried = byForce || gaveUp(printed)
+        const isHurried = killed || gaveUp(printed)
         const isTold = exitCode !== undefined && (!isHurried || exitCode > 128)
         return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
       })

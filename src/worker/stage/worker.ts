@@ -45,7 +45,8 @@ const ofPool = Effect.fnUntraced(function*(claim: Claim, spec: AgentTaskSpec, ur
   const parts = yield* Effect.exit(Layer.build(Layer.provideMerge(StateDelivery.layer, TaskApi.layer(url, taskUid))))
   if (Exit.isFailure(parts)) return yield* finish(claim, spec, Effect.failCause(parts.cause), Option.none())
   const { patiently, tellResult } = Context.get(parts.value, TaskApi)
-  yield* Effect.provide(finish(claim, spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result)))), parts.value)
+  const tellPool: TellPool = (result, note) => patiently(Effect.tapError(tellResult(result), note))
+  yield* Effect.provide(finish(claim, spec, poolBacking(spec), Option.some(tellPool)), parts.value)
 })
 
 const finish = Effect.fnUntraced(

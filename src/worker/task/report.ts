@@ -16,8 +16,23 @@ import { fileTrouble } from "../stage-failed.ts"
 import { Stop } from "./stop.ts"
 import { claimedTaskKind, writeTaskStatus } from "./task-kind.ts"
 
-/** Sends the result to the pool's server; succeeds when the server has confirmed it. */
-export type TellPool = (result: StageResult) => Effect.Effect<void, { readonly message: string }>
+interface Said {
+  readonly message: string
+}
+
+/** Sends the result to the pool's server; succeeds when the server has confirmed it. Each request that fails is told to `note`. */
+export type TellPool = (result: StageResult, note: (failure: Said) => Effect.Effect<void>) => Effect.Effect<void, Said>
+
+/** Tells the pool for this long at most; fails with what the last request failed with, if one did. */
+const tellWithin = (limit: string & Duration.Input, tell: TellPool, result: StageResult) =>
+  Effect.suspend(() => {
+    let last: Said = { message: `The pool's server did not answer within ${limit}.` }
+    const note = (failure: Said) =>
+      Effect.sync(() => {
+        last = failure
+      })
+    return Effect.timeoutOrElse(tell(result, note), { duration: limit, orElse: () => Effect.fail(last) })
+  })
 
 const writeLastWords = Effect.fnUntraced(function*(words: string) {
   const { terminationLog } = yield* Settings
@@ -96,7 +111,7 @@ export const report = Effect.fn("Report.result")(function*(claim: Claim, result:
   const wait = waits[hasty ? "inHaste" : "inPeace"]
   const pool = Option.match(tellPool, {
     onNone: () => Effect.succeed(false),
-    onSome: (tell) => onItsOwn("the pool", Effect.timeout(tell(result), wait.pool))
+    onSome: (tell) => onItsOwn("the pool", tellWithin(wait.pool, tell, result))
   })
   const status = (reported: boolean) => onItsOwn("the AgentTask", writeStatus(claim, result, reported))
   yield* onItsOwn("the kubelet", writeLastWords(lastWords(result)))

@@ -22,6 +22,8 @@ export class Stop extends Context.Service<Stop, {
   readonly tooLate: Effect.Effect<void>
   /** Reports whether the Pod has got SIGTERM, even if something else had stopped the stage before. */
   readonly isLeaving: Effect.Effect<boolean>
+  /** Reports whether the Pod ends soon, after a cancel or SIGTERM, even if something else had stopped the stage before. */
+  readonly isEnding: Effect.Effect<boolean>
   /** Stops the stage for this cause, unless it has to stop already. */
   readonly because: (cause: StopCause) => Effect.Effect<void>
   /** Called once the task is claimed: begins to watch for a cancel, and stops the stage after this time. */
@@ -40,12 +42,17 @@ const listen = Effect.fnUntraced(
     const plan = signalPlan(graceSeconds)
     const first = Deferred.makeUnsafe<StopCause>()
     const leaving = Deferred.makeUnsafe<void>()
+    const ending = Deferred.makeUnsafe<void>()
     const released = Deferred.makeUnsafe<void>()
     const tooLate = Deferred.makeUnsafe<void>()
     const because = (cause: StopCause) => Effect.asVoid(Deferred.succeed(first, cause))
     const fork = (effect: Effect.Effect<unknown>) => Effect.forkIn(effect, scope, { startImmediately: true })
     const bySomebody = (cause: StopCause) =>
-      because(cause).pipe(Effect.andThen(Effect.sleep(plan.giveUpAfterMillis)), Effect.andThen(Deferred.succeed(tooLate, undefined)))
+      Deferred.succeed(ending, undefined).pipe(
+        Effect.andThen(because(cause)),
+        Effect.andThen(Effect.sleep(plan.giveUpAfterMillis)),
+        Effect.andThen(Deferred.succeed(tooLate, undefined))
+      )
     yield* fork(
       Deferred.await(first).pipe(
         Effect.andThen(Effect.sleep(plan.releaseAfterMillis)),
@@ -60,6 +67,7 @@ const listen = Effect.fnUntraced(
       released: Deferred.await(released),
       tooLate: Deferred.await(tooLate),
       isLeaving: Effect.sync(() => Deferred.isDoneUnsafe(leaving)),
+      isEnding: Effect.sync(() => Deferred.isDoneUnsafe(ending)),
       because,
       begin: Effect.fnUntraced(function*(timeout) {
         yield* fork(Effect.andThen(Effect.provide(cancelled, context), bySomebody("Cancelled")))

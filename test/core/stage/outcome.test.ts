@@ -436,6 +436,20 @@ describe("stopMessage", () => {
           "The stage was cancelled during tofu apply, which was interrupted and did not end in order (exit code 130). Look at the state before the next run."
       },
       {
+        cause: "Cancelled",
+        during: Option.some({ name: "tofu apply", mutates: true, killed: false }),
+        exitCode: 137,
+        message:
+          "The stage was cancelled during tofu apply, which was interrupted and then killed, most likely because it used more memory than its limit. Look at the state before the next run."
+      },
+      {
+        cause: "Cancelled",
+        during: Option.some({ name: "tofu apply", mutates: true, killed: true }),
+        exitCode: 137,
+        message:
+          "The stage was cancelled during tofu apply, which did not end in time and was killed. Look at the state before the next run."
+      },
+      {
         cause: "OutOfMemory",
         during: Option.some({ name: "tofu plan", mutates: false, killed: false }),
         message:

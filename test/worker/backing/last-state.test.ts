@@ -132,15 +132,41 @@ describe("a last state that the server does not take", () => {
       )
     }))
 
-  it.effect.each(["Cancelled", "Evicted"] as const)(
-    "is to be saved at once when the stage is %s, since its Pod does not stay",
-    (cause) =>
-      Effect.gen(function*() {
-        const { told, toldFirst } = yield* settling({ ...unreadable, stop: { now: Effect.succeedSome(cause) } })
-        yield* toldFirst
-        expect(told).toEqual([expect.stringMatching(/ The Pod is about to end, .* at once, by this command: kubectl /u)])
+  it.effect("is to be saved at once when somebody ends the stage, even after its own time, since its Pod does not stay", () =>
+    Effect.gen(function*() {
+      const stop = { now: Effect.succeedSome("DeadlineExceeded" as const), isEnding: Effect.succeed(true) }
+      const { told, toldFirst } = yield* settling({ ...unreadable, stop })
+      yield* toldFirst
+      expect(told).toEqual([expect.stringMatching(/ The Pod is about to end, .* at once, by this command: kubectl /u)])
+    }))
+
+  it.effect("is told as one that is sent until then, and to be saved at once, when the server is away while somebody ends the stage", () =>
+    Effect.gen(function*() {
+      const { told, toldFirst } = yield* settling({
+        settle: Effect.never,
+        refuge: Refuge.Pod(),
+        stop: { isEnding: Effect.succeed(true) }
       })
-  )
+      yield* Effect.forkChild(Effect.forever(Effect.andThen(TestClock.adjust("20 seconds"), Effect.yieldNow)))
+      yield* toldFirst
+      expect(told).toEqual([
+        expect.stringMatching(
+          / The worker goes on trying until its Pod ends, which is soon\. Nothing but this Pod has it, so save the state at once: kubectl /u
+        )
+      ])
+    }))
+
+  it.effect("is sent for no longer than its Job may live, where there is such a limit", () =>
+    Effect.gen(function*() {
+      const { told, toldFirst } = yield* settling({ settle: Effect.never, environment: { AGENT_JOB_TIMEOUT_LIMIT_SECONDS: "60" } })
+      yield* Effect.forkChild(Effect.forever(Effect.andThen(TestClock.adjust("20 seconds"), Effect.yieldNow)))
+      yield* toldFirst
+      expect(told).toEqual([
+        expect.stringMatching(
+          / The worker goes on trying for up to 1h, and no longer than its Job may live \(task\.job\.activeDeadlineSeconds\)\.\n$/u
+        )
+      ])
+    }))
 
   it.effect("is said in the status to be unsaved while a person can save it, and given up before a Pod that somebody ends is killed", () =>
     Effect.gen(function*() {

@@ -12,14 +12,15 @@ import { StageFailed } from "../../../src/worker/stage-failed.ts"
 import { makeSettlement, type StageFacts } from "../../../src/worker/stage/settlement.ts"
 import { SettledState } from "../../../src/worker/state/state-delivery.ts"
 import { StageStopped } from "../../../src/worker/task/stage-stopped.ts"
+import type { Stop } from "../../../src/worker/task/stop.ts"
 import { claimedTask } from "../claimed-task.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
 
-const parts = (print: (text: string) => void, tooLate: Effect.Effect<void>) =>
+const parts = (print: (text: string) => void, stop: Partial<Stop["Service"]>) =>
   Layer.mergeAll(
     podSettings("/none", "/none", { AGENT_JOB_STATE_PATIENCE: "1 hour" }),
-    neverStops({ tooLate }),
+    neverStops(stop),
     Log.layer({
       secrets: [],
       parts: [],
@@ -38,7 +39,7 @@ const settling = Effect.fnUntraced(
       onlyDestroys?: boolean
     } = {},
     more: ReadonlyArray<UnnumberedEntry> = [],
-    tooLate: Effect.Effect<void> = Effect.never
+    stop: Partial<Stop["Service"]> = {}
   ) {
     const heard: Array<string> = []
     const told: Array<string> = []
@@ -68,7 +69,7 @@ const settling = Effect.fnUntraced(
         place
       )
         .pipe(
-          Effect.provide(parts((text) => void told.push(text), tooLate))
+          Effect.provide(parts((text) => void told.push(text), stop))
         )
     )
     yield* TestClock.adjust("1 minute")
@@ -109,7 +110,7 @@ describe("a lock of the state", () => {
 
   it.effect("is kept when the grace period is over before that, and then neither the journal nor the stored state is waited for", () =>
     Effect.gen(function*() {
-      const { facts, heard, work } = yield* settling(killed, { storedState: Effect.never }, [], Effect.sleep("2 minutes"))
+      const { facts, heard, work } = yield* settling(killed, { storedState: Effect.never }, [], { tooLate: Effect.sleep("2 minutes") })
       expect(work.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust("1 minute")
       expect([work.pollUnsafe(), heard, (yield* facts).unsavedEffects]).toEqual([Exit.void, [], expect.stringContaining("a.b")])
@@ -311,6 +312,12 @@ describe("whoever waits for a stage whose engine has ended", () => {
         ])
       })
   )
+
+  it.effect("is not told so for long once somebody has ended the stage", () =>
+    Effect.gen(function*() {
+      const { told } = yield* settling(killed, {}, [], { isEnding: Effect.succeed(true) })
+      expect(told).toEqual([expect.stringMatching(/ The worker goes on trying until its Pod ends, which is soon\.\n$/u)])
+    }))
 
   it.effect("reads in the AgentTask too that the journal is waited for, until it has arrived", () =>
     Effect.gen(function*() {

@@ -8,6 +8,7 @@ import type { StopCause } from "../../../src/core/stage/outcome.ts"
 import { Sha256, Uid } from "../../../src/schema/names.ts"
 import type { Claim } from "../../../src/schema/task/agent-task.ts"
 import type { StageResult, ToldResult } from "../../../src/schema/task/stage-result.ts"
+import { NoAnswer } from "../../../src/worker/network/task-api-error.ts"
 import { report, type TellPool } from "../../../src/worker/task/report.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { type FakeKubernetes, fakeKubernetes } from "../fake-kubernetes.ts"
@@ -33,7 +34,7 @@ interface World {
     how?: {
       readonly sent?: StageResult
       readonly terminationLog?: string
-      readonly stopped?: StopCause
+      readonly stopped?: StopCause | undefined
       readonly flushLog?: Effect.Effect<void>
       readonly tooLate?: Effect.Effect<void>
     }
@@ -129,8 +130,23 @@ describe("the report", () => {
       const logger = Logger.layer([Logger.make(({ message }) => said.push(message))])
       yield* soon(Effect.provide(send(Option.some(() => Effect.never)), logger))
       expect(kubernetes.task().status.result).toEqual(result)
-      expect(said.flat()).toContain("The result could not be given to the pool")
+      expect(said.flat()).toEqual(["The result could not be given to the pool", "The pool's server did not answer within 20 seconds."])
     }))
+
+  it.effect.each([undefined, "Evicted"] as const)(
+    "says what kept it from the pool last, when its time for that is over (%s)",
+    (stopped) =>
+      Effect.gen(function*() {
+        const { kubernetes, send } = yield* world()
+        const said: Array<unknown> = []
+        const logger = Logger.layer([Logger.make(({ message }) => said.push(message))])
+        const away = new NoAnswer({ url: "http://pool", detail: "connection refused" })
+        const pool: TellPool = (_, note) => Effect.andThen(note(away), Effect.never)
+        yield* soon(Effect.provide(send(Option.some(pool), { stopped }), logger))
+        expect(said.flat()).toEqual(["The result could not be given to the pool", away.message])
+        expect(kubernetes.task().status.reportedAt).toBeUndefined()
+      })
+  )
 
   it.effect("goes to the pool although the status cannot be written", () =>
     Effect.gen(function*() {

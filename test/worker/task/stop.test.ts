@@ -163,14 +163,31 @@ describe("a stop", () => {
 
   it.effect("that comes with the time of the stage leaves its state all the time that it needs, until somebody stops it too", () =>
     Effect.gen(function*() {
-      const { begin, isLeaving, now, tooLate } = yield* yield* listening(fakeKubernetes(spec).layer)
+      const { begin, isEnding, isLeaving, now, tooLate } = yield* yield* listening(fakeKubernetes(spec).layer)
       yield* begin("1 second")
       const late = yield* Effect.forkChild(tooLate)
       yield* TestClock.adjust("1 hour")
-      expect([yield* now, late.pollUnsafe(), yield* isLeaving]).toEqual([Option.some("DeadlineExceeded"), undefined, false])
+      expect([yield* now, late.pollUnsafe(), yield* isLeaving, yield* isEnding]).toEqual([
+        Option.some("DeadlineExceeded"),
+        undefined,
+        false,
+        false
+      ])
       process.emit("SIGTERM", "SIGTERM")
       yield* TestClock.adjust("100 seconds")
       yield* Fiber.join(late)
-      expect([yield* now, yield* isLeaving]).toEqual([Option.some("DeadlineExceeded"), true])
+      expect([yield* now, yield* isLeaving, yield* isEnding]).toEqual([Option.some("DeadlineExceeded"), true, true])
+    }))
+
+  it.effect("by a cancel ends the Pod soon, also one that comes after the time of the stage", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      const { begin, isEnding, isLeaving, now } = yield* yield* listening(kubernetes.layer)
+      yield* begin("1 second")
+      yield* TestClock.adjust("1 minute")
+      expect(yield* isEnding).toBe(false)
+      yield* kubernetes.cancel
+      yield* TestClock.adjust("1 second")
+      expect([yield* now, yield* isLeaving, yield* isEnding]).toEqual([Option.some("DeadlineExceeded"), false, true])
     }))
 })
