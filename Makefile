@@ -29,7 +29,7 @@ verify: ## types, lint, format, shell scripts, which folder imports which, gener
 
 ##@ Test it for longer
 .PHONY: soak replay faults fuzz mutants kill-matrix gitops-test bench scorecard
-soak: ## a million simulated schedules of faults, and each crash point and pair; SEED and SCHEDULES choose others, SCHEDULES=0 the crashes alone
+soak: ## a million simulated schedules of faults, each crash point and pair, and each order of a small scope; SEED and SCHEDULES choose others, SCHEDULES=0 leaves them out
 	@scripts/soak
 replay: ## one simulated schedule again, as short as it gets: SEED=…
 	@scripts/replay

@@ -50,6 +50,20 @@ export const rows: ReadonlyArray<Row> = [
     target: none,
     command: "make soak SCHEDULES=0"
   },
+  {
+    name: "states of a small installation to which all orders lead",
+    report: "small-scope",
+    figure: "states",
+    target: atLeast(50_000),
+    command: "make soak SCHEDULES=0"
+  },
+  {
+    name: "invariants broken in them",
+    report: "small-scope",
+    figure: "violations",
+    target: none,
+    command: "make soak SCHEDULES=0"
+  },
   { name: "mutants planted", report: "mutants", figure: "planted", target: atLeast(40), command: "make mutants" },
   { name: "mutants that no test caught", report: "mutants", figure: "survived", target: none, command: "make mutants" },
   {

@@ -138,6 +138,10 @@ export class ApiServer {
     this.#listed.set(kind.plural, listed)
     return selection === undefined ? listed : listed.filter((object) => matches(object, selection))
   }
+  /** All objects of all kinds. */
+  get everything(): ReadonlyArray<KubernetesObject> {
+    return [...this.#objects.values()].flatMap((ofKind) => [...ofKind.values()])
+  }
   /** Returns one page in the order of the keys. A real server would read all pages as of the first one. */
   page(
     kind: Kind<unknown>,

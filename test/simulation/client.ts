@@ -48,6 +48,10 @@ export class Watch {
     while (this.#next < history.length && this.#eventOf(history[this.#next]) === undefined) this.#next++
     return this.#next < history.length
   }
+  /** What still has to be sent, oldest first. */
+  get ahead(): ReadonlyArray<WatchEvent> {
+    return this.#server.history.slice(this.#next).flatMap((change) => this.#eventOf(change) ?? [])
+  }
   deliver(count: number): void {
     for (let left = count; left > 0 && this.behind; left--) {
       const event = this.#eventOf(this.#server.history[this.#next++])

@@ -131,6 +131,15 @@ export class Cluster {
     this.#strip(jobs, job, personKeeps)
   }
 
+  /** All that decides on what the parts of the cluster do next and that no object says. */
+  get memory(): unknown {
+    const counted = [...this.#counted].map((
+      [uid, { failed, ignored, succeeded, waitsUntil }]
+    ) => [uid, [...failed], [...ignored], [...succeeded], waitsUntil])
+    const containers = [...this.containers].map(([uid, starts]) => [uid, starts.map(({ exitCode, ready }) => [exitCode, ready])])
+    return { counted, containers, names: this.#names }
+  }
+
   // ── Job controller ──
 
   #warn({ kind, metadata: { name, namespace, uid } }: KubernetesObject, reason: "FailedCreate" | "FailedMount", note: string): void {

@@ -1,10 +1,11 @@
-// Runs schedules: `soak` as many as are asked for and then all crashes; `replay` one seed, whose failing schedule is shortened and printed.
+// Runs schedules: `soak` as many as are asked for, then all crashes and all orders of a small scope; `replay` one seed, whose failing schedule is shortened and printed.
 // Invariant: each part of a soak leaves a report of its own in docs/reports; one that ends early has the number of schedules that it ran.
 // Started by scripts/soak and scripts/replay.
 import { parseArgs } from "node:util"
 import { writeReport } from "../scorecard/report.ts"
 import { runSeed, told } from "./run.ts"
 import { runCrashes } from "./soak-crashes.ts"
+import { runSmallScope } from "./soak-small-scope.ts"
 import { inThreads } from "./threads.ts"
 
 const { positionals: [command], values } = parseArgs({
@@ -40,7 +41,8 @@ const runSchedules = async (schedules: number): Promise<number> => {
 }
 
 /** Without schedules, the report of those that ran last is left as it is. */
-const soak = async (schedules: number): Promise<number> => (schedules === 0 ? 0 : await runSchedules(schedules)) + await runCrashes()
+const soak = async (schedules: number): Promise<number> =>
+  (schedules === 0 ? 0 : await runSchedules(schedules)) + await runCrashes() + await runSmallScope()
 
 const replay = (): number => {
   const failure = runSeed(seed)
