@@ -8,9 +8,9 @@ import { type Kind, kindOf, type Narrowing, oneOf, refusalOf } from "../flags/ge
 import { astray, isRunId } from "../flags/run-or-task.ts"
 import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags, workspaceFlag } from "../flags/settings.ts"
 import type { AuditOf } from "../server/audit-call.ts"
-import { sayingServer, type WithServer, withServer } from "../server/with-server.ts"
+import { askServer, type WithServer } from "../server/with-server.ts"
 import { type Answer, type Format, outputFlag, print } from "../terminal/answer.ts"
-import { BadInput, isAwayForNow } from "../terminal/failure.ts"
+import { BadInput } from "../terminal/failure.ts"
 import { lazily, loading } from "../terminal/lazily.ts"
 import { widestProse } from "../terminal/table.ts"
 
@@ -80,12 +80,11 @@ const fromServer = <E>(
   given: Given,
   ask: (server: WithServer["server"], rows: Rows, now: number) => Effect.Effect<Answer, E>
 ) =>
-  withServer(
+  askServer(
     given,
     Effect.fnUntraced(function*({ server }) {
-      const [rows, { patiently }] = yield* loading(() => Promise.all([import("../run/rows.ts"), import("../server/patiently.ts")]))
-      const asking = Effect.flatMap(Clock.currentTimeMillis, (now) => ask(server, rows, now)) // ages count from the answer, not from before a wait
-      return yield* patiently(sayingServer(server)(asking), isAwayForNow)
+      const rows = yield* loading(() => import("../run/rows.ts"))
+      return yield* ask(server, rows, yield* Clock.currentTimeMillis) // ages count from the answer, not from before a wait
     })
   )
 
