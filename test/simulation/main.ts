@@ -1,4 +1,4 @@
-// Runs schedules: `soak` as many as are asked for, then all crashes and all orders of a small scope; `replay` one seed, whose failing schedule is shortened and printed.
+// `soak` runs as many schedules as are asked for, all crashes and all orders of a small scope; `replay` one seed, whose failure is shortened.
 // Invariant: each part of a soak leaves a report of its own in docs/reports; one that ends early has the number of schedules that it ran.
 // Started by scripts/soak and scripts/replay.
 import { parseArgs } from "node:util"

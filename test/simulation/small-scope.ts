@@ -84,15 +84,14 @@ class Run {
   readonly #names = new Names()
   /** A digest of all that each process has heard, and when: its state is made of that and of its seed. */
   readonly #heard = new Map<Process, string>()
-  #failuresLeft: number
-  /** Time goes by only after a failure: until then nothing waits for it. */
-  #failed = false
+  readonly #mostFailures: number
+  #failures = 0
   #judged = 0
 
   constructor({ failures, from }: Pick<Scope, "failures" | "from">, path: ReadonlyArray<string>) {
     const simulation = this.#simulation
     this.path = path
-    this.#failuresLeft = failures
+    this.#mostFailures = failures
     for (const name of ["a", "b"] as const) simulation.start(name)
     for (let round = 0; round < 3; round++) simulation.round({ enginesEnd: false })
     for (const template of [0, 1]) simulation.create(template)
@@ -125,7 +124,7 @@ class Run {
     const text = (value: unknown) => this.#names.textOf({ value })
     return digest([
       String(thread.elapsed),
-      String(this.#failuresLeft),
+      String(this.#failures),
       ...this.#objects(),
       ...this.#running.map(({ process, watches }) =>
         text([process.alive, this.#heard.get(process), [...watches].map(({ ahead }) => ahead)])
@@ -187,20 +186,18 @@ class Run {
       thread.pass(untilWake)
       for (const { process } of this.#running) this.#hear(process, ["time"])
     })
-    return [...heard, ...jobs, ...pods, ...engines, ...this.#failed && untilWake < longestWaitMillis ? [time] : []]
+    // until something has failed, nothing waits for time
+    return [...heard, ...jobs, ...pods, ...engines, ...this.#failures > 0 && untilWake < longestWaitMillis ? [time] : []]
   }
   /** What may come next. */
   get next(): ReadonlyArray<string> {
-    return this.#moves.filter(({ isFailure }) => !isFailure || this.#failuresLeft > 0).map(({ what }) => what)
+    return this.#moves.filter(({ isFailure }) => !isFailure || this.#failures < this.#mostFailures).map(({ what }) => what)
   }
 
   happen(what: string): void {
     const move = this.#moves.find((move) => move.what === what)
     if (move === undefined) throw new Error(`This cannot happen now: ${what}`)
-    if (move.isFailure) {
-      this.#failuresLeft--
-      this.#failed = true
-    }
+    if (move.isFailure) this.#failures++
     move.happen()
     this.#judge()
   }

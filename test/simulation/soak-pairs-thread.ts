@@ -5,8 +5,7 @@ import { Schema } from "effect"
 import { parentPort, workerData } from "node:worker_threads"
 import { pairsOf } from "./crash-pairs.ts"
 import { scenarioNames } from "./pinned-points.ts"
-
-const Share = Schema.Struct({ nth: Schema.Int, every: Schema.Int })
+import { Share } from "./threads.ts"
 
 const { every, nth } = Schema.decodeUnknownSync(Share)(workerData)
 for (const name of scenarioNames) {

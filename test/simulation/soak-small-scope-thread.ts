@@ -3,7 +3,8 @@
 import { Schema } from "effect"
 import { parentPort, workerData } from "node:worker_threads"
 import { explore } from "./small-scope.ts"
-import { scopes, Share } from "./soak-small-scope.ts"
+import { scopes } from "./soak-small-scope.ts"
+import { Share } from "./threads.ts"
 
 const { every, nth } = Schema.decodeUnknownSync(Share)(workerData)
 for (const scope of scopes.filter((_, index) => index % every === nth)) {

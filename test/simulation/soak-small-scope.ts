@@ -1,12 +1,10 @@
 // All orders in which a small installation can act for some steps, without a failure and with one, in threads, as a part of a soak.
 // Invariant: the report is written only when all scopes are through.
 // Used by test/simulation/main.
-import { Schema } from "effect"
 import { writeReport } from "../scorecard/report.ts"
 import type { Explored, Scope } from "./small-scope.ts"
-import { inThreads } from "./threads.ts"
+import { inThreads, type Share } from "./threads.ts"
 
-export const Share = Schema.Struct({ nth: Schema.Int, every: Schema.Int })
 /** One step more takes three to five times as long. */
 export const scopes: ReadonlyArray<Scope> = [
   { from: "two tasks are new", steps: 10, failures: 0 },

@@ -1,9 +1,13 @@
 // Work of a soak in threads, one for each processor, each of which does its share and posts what it finds.
 // Used by test/simulation/main and test/simulation/soak-crashes.
+import { Schema } from "effect"
 import { once } from "node:events"
 import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
 import { untilThreads } from "./last-words.ts"
+
+/** The share of the thread of this number, of so many. */
+export const Share = Schema.Struct({ nth: Schema.Int, every: Schema.Int })
 
 interface Work<A> {
   /** What a thread runs. */
