@@ -13,7 +13,7 @@ export const Patience = Context.Reference<{ readonly every: Duration.Duration; r
 const pauseAfter = (error: ServerFailure, every: Duration.Duration) =>
   error._tag === "ServerUnreachable" && error.why._tag === "Busy" ? Duration.max(every, Duration.seconds(error.why.seconds)) : every
 
-/** When to ask again: after this time, or after what a busy server asks for if that is longer. */
+/** When to ask again: after each such pause. */
 export const askAgain = (every: Duration.Duration) =>
   Schedule.spaced(every).pipe(
     Schedule.setInputType<ServerFailure>(),

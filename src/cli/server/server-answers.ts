@@ -15,7 +15,6 @@ export const WorkspaceList = Schema.Struct({
   data: Schema.Array(Schema.Struct({
     attributes: Schema.Struct({
       name: Schema.String,
-      locked: Schema.Boolean,
       "created-at": Schema.String,
       "agent-pool-id": Schema.NullOr(Schema.String),
       "in-doubt": Schema.optionalKey(Schema.Boolean)

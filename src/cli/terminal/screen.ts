@@ -10,7 +10,7 @@ import { fit } from "./table.ts"
 import { dropTyped } from "./typed-ahead.ts"
 import { visible, visibleInOrder } from "./visible.ts"
 
-export type Style = "plain" | "good" | "bold" | "faint"
+export type Style = keyof typeof codes
 
 export class Screen extends Context.Service<Screen, {
   readonly colours: boolean
@@ -47,7 +47,7 @@ export interface ScreenOptions {
   readonly logIsResult?: boolean
 }
 
-const codes: Readonly<Record<Exclude<Style, "plain">, string>> = { good: "32", bold: "1", faint: "2" }
+const codes = { good: "32", bold: "1", faint: "2" } as const
 const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
 /** How many milliseconds a status has to last for a line of its own, where one that changes in place cannot tell all of it. */
 const settledAfter = 1000
@@ -93,7 +93,7 @@ const make = Effect.fnUntraced(
       clear()
       endColour()
     }
-    const paint = (text: string, style: Style) => colours && style !== "plain" ? `\u001b[${codes[style]}m${text}${noColour}` : text
+    const paint = (text: string, style?: Style) => colours && style !== undefined ? `\u001b[${codes[style]}m${text}${noColour}` : text
     const newLine = () => atLineStart ? "" : "\n"
     const text = (text: string, to = out) =>
       Effect.sync(() => {
@@ -103,8 +103,7 @@ const make = Effect.fnUntraced(
         atLineStart = text.endsWith("\n")
       })
     const ours = (content: string) => Effect.andThen(Effect.sync(endColour), text(content))
-    const line = (content: string, style: Style = "plain") =>
-      Effect.suspend(() => ours(`${newLine()}${paint(visibleInOrder(content), style)}\n`))
+    const line = (content: string, style?: Style) => Effect.suspend(() => ours(`${newLine()}${paint(visibleInOrder(content), style)}\n`))
     const print = (content: string | Uint8Array) =>
       Effect.andThen(Effect.sync(settle), Effect.sync(() => void process.stdout.write(content)))
     const result = (content: string) => print(visible(content.endsWith("\n") ? content : `${content}\n`))

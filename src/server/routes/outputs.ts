@@ -54,35 +54,25 @@ export const makeOutputs = Effect.gen(function*() {
   const heapBytes = yield* Heap
   const states = yield* StateVersions
 
-  /** Makes the answer in one step, as state-content asks. */
-  const answerOf = (
-    version: StateVersion,
-    bytes: Uint8Array,
-    asked: (outputs: Outputs) => Outputs,
-    shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined
-  ): Result.Result<HttpServerResponse.HttpServerResponse, Refused> => {
-    const all = outputsIn(heapBytes, bytes)
-    if (typeof all === "string") return Result.fail(unread[all](version))
-    const outputs = asked(all)
-    if (outputs.length * aroundOutputBytes > outputsLimitBytes || isLongerThan(outputsLimitBytes, outputs)) {
-      return Result.fail(longOutputs(version))
-    }
-    const answer = shown(outputs)
-    if (answer === undefined) return Result.fail(notFound())
-    return lengthOf(answer) > outputsLimitBytes ? Result.fail(longOutputs(version)) : Result.succeed(answer)
-  }
-
-  /**
-   * Returns the answer that `shown` makes of the outputs that `asked` selects. The state has its room until then.
-   */
+  /** Returns the answer that `shown` makes of the outputs that `asked` selects. The state has its room until then. */
   return (
     caller: Caller,
     version: StateVersion,
-    ...of: readonly [asked: (outputs: Outputs) => Outputs, shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined]
-  ) =>
-    bodies.room(
-      caller,
-      version.sizeBytes,
-      Effect.flatMap(states.read(version), (bytes) => Effect.fromResult(answerOf(version, bytes, ...of)))
-    )
+    asked: (outputs: Outputs) => Outputs,
+    shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined
+  ) => {
+    /** Makes the answer in one step, as state-content asks. */
+    const answerOf = (bytes: Uint8Array): Result.Result<HttpServerResponse.HttpServerResponse, Refused> => {
+      const all = outputsIn(heapBytes, bytes)
+      if (typeof all === "string") return Result.fail(unread[all](version))
+      const outputs = asked(all)
+      if (outputs.length * aroundOutputBytes > outputsLimitBytes || isLongerThan(outputsLimitBytes, outputs)) {
+        return Result.fail(longOutputs(version))
+      }
+      const answer = shown(outputs)
+      if (answer === undefined) return Result.fail(notFound())
+      return lengthOf(answer) > outputsLimitBytes ? Result.fail(longOutputs(version)) : Result.succeed(answer)
+    }
+    return bodies.room(caller, version.sizeBytes, Effect.flatMap(states.read(version), (bytes) => Effect.fromResult(answerOf(bytes))))
+  }
 })

@@ -31,7 +31,6 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const agents = yield* Agents
   const assignments = yield* Assignments
   const route = yield* routesForPools(problem)
-  const id = ({ id = "" }: { readonly id?: string }) => id
   /** Notes that an agent is resting, and why. A disk without room for that must not keep it from hearing cancellations. */
   const note = (agent: string, pool: string, because: string) =>
     Effect.catch(agents.heard(agent, pool, because === "drained" ? "drained" : "full"), (error) => logBeneath(refusedOf(error), { agent }))
@@ -48,24 +47,24 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
         if (resting !== undefined) yield* note(resting.agent, pool, resting.because)
         return HttpServerResponse.jsonUnsafe(yield* assignments.cancellations(after, waitSeconds))
       })),
-    route("POST", poolRoute.acknowledge, (request, params, { name: pool }) =>
+    route("POST", poolRoute.acknowledge, (request, { id = "" }, { name: pool }) =>
       Effect.gen(function*() {
         const { agent, taskUid } = yield* acknowledgeRequest(request)
-        yield* assignments.acknowledge(id(params), Speaker.Agent({ pool, taskUid: Option.some(taskUid), name: agent }))
+        yield* assignments.acknowledge(id, Speaker.Agent({ pool, taskUid: Option.some(taskUid), name: agent }))
         return noContent
       })),
-    route("POST", poolRoute.wait, (request, params, { name: pool }) =>
+    route("POST", poolRoute.wait, (request, { id = "" }, { name: pool }) =>
       Effect.gen(function*() {
         const { agent, message, reason, taskUid } = yield* waitRequest(request)
         const by = Speaker.Agent({ pool, taskUid: Option.fromUndefinedOr(taskUid), name: agent })
-        yield* assignments.wait(id(params), by, reason, message)
+        yield* assignments.wait(id, by, reason, message)
         return noContent
       })),
-    route("POST", poolRoute.result, (request, params, { name: pool }) =>
+    route("POST", poolRoute.result, (request, { id = "" }, { name: pool }) =>
       Effect.gen(function*() {
         const { agent, taskUid } = yield* resultQuery(request)
         const by = Speaker.Agent({ pool, taskUid: Option.fromUndefinedOr(taskUid), name: agent })
-        yield* assignments.end(id(params), by, yield* result(request))
+        yield* assignments.end(id, by, yield* result(request))
         return noContent
       }))
   ]

@@ -40,16 +40,20 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { always, needing, route } = yield* routesForUsers(asLocked)
 
   const existing = ({ name = "" }: Params) => workspaces.named(name)
+  /** Returns the stored state; fails with 404 if there is no such workspace, or none in it. */
+  const stored = (params: Params) => existing(params).pipe(Effect.flatMap(({ id }) => states.current(id)), Effect.flatMap(orNotFound))
 
   return [
-    needing("everything")("GET", address, "name", (_, params) =>
-      Effect.gen(function*() {
-        return yield* stateAnswer(blobs, yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound))
-      })),
+    needing("everything")(
+      "GET",
+      address,
+      "name",
+      (_, params) => Effect.flatMap(stored(params), (version) => stateAnswer(blobs, version))
+    ),
     // At an address of its own: a backend would take the answer for the whole state, and plan everything as new.
     route("GET", stateRoute.outputs, "name", (_, params, caller) =>
       Effect.gen(function*() {
-        const version = yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound)
+        const version = yield* stored(params)
         const { lineage, serial } = version
         const whole = allows(caller.role, "everything")
         return yield* outputsOf(

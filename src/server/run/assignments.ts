@@ -119,11 +119,11 @@ export class Assignments extends Context.Service<Assignments, {
    */
   readonly wait: (id: string, by: Speaker, reason: string, message: string) => Effect.Effect<void, StoreFailure>
   /**
-   * Returns the cancelled stages after the cursor `after`, 1,000 at most, and in `next` the cursor to ask with again. Waits up
-   * to `waitSeconds` for the first. Includes stages that are not over, and stages that ended without the word of their task, whose agent may have been away and still
-   * run them. A cursor past the last number is from before a restore, and maybe from a clock that was ahead, so that new numbers would not
-   * reach it: then all stages are returned. It is the same for all pools: the task that has a stage may be in the cluster of a pool that its
-   * workspace has left. An agent that has no such task can do nothing with an id, which says nothing else.
+   * Returns the cancelled stages after the cursor `after`, 1,000 at most, and in `next` the cursor to ask with again. Waits up to
+   * `waitSeconds` for the first. Includes stages that are not over, and stages that ended without the word of their task, whose agent may
+   * have been away and still run them. A cursor past the last number is from before a restore, and maybe from a clock that was ahead, so
+   * that new numbers would not reach it: then all stages are returned. It is the same for all pools: the task that has a stage may be in
+   * the cluster of a pool that its workspace has left. An agent that has no such task can do nothing with an id, which says nothing else.
    */
   readonly cancellations: (
     after: number,

@@ -1,6 +1,6 @@
 // Configuration versions: an uploaded archive, known by its SHA-256 from then on.
 // A version takes one archive, from one upload at a time; the same one again is success. It is checked (gzip, tar header), never unpacked.
-// Used by the TFE routes; runs keep the digest.
+// Used by the TFE and task routes, the imports and the retention; runs keep the digest.
 import { Context, Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { constants, createGunzip } from "node:zlib"

@@ -222,7 +222,10 @@ const make = Effect.gen(function*() {
     )
   })
 
-  /** Reads the log of a plan or an apply, which `id` names. Waits up to `waitSeconds` for something to read, or a second where too many wait, and then returns no bytes. With `tellsWhy`, the log of a step that did not succeed ends with the reason. */
+  /**
+   * Reads the log of a plan or an apply, which `id` names. Waits up to `waitSeconds` for something to read, or a second where too many wait,
+   * and then returns no bytes. With `tellsWhy`, the log of a step that did not succeed ends with the reason.
+   */
   const read = Effect.fn("Logs.read")(function*(id: string, offset: number, limit: number, waitSeconds: number, tellsWhy = false) {
     const runId = runOfStep(id)
     const found = yield* commits.await(

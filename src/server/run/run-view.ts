@@ -74,8 +74,6 @@ const shownOf = (run: Run, rows: ReadonlyArray<StageRow>): Shown => {
   return { run, rows, open, isInLine: !rests && open === undefined }
 }
 
-const failureOf = (run: Run, stages: ReadonlyArray<StageRow>) => run.failure ?? stages.at(-1)?.result?.message
-
 export const makeRunViews = Effect.gen(function*() {
   const agents = yield* Agents
   const { spareRoom } = yield* Blobs
@@ -247,7 +245,7 @@ export const makeRunViews = Effect.gen(function*() {
   const viewOf = Effect.fnUntraced(function*({ open, rows, run }: Shown, behind: RunView["queue"], base: string) {
     const wait = open === undefined ? undefined : yield* openOf(run, open)
     const queue = open === undefined ? behind : wait && { position: 1, ...wait }
-    const failure = run.status === "errored" ? failureOf(run, rows) : undefined
+    const failure = run.status === "errored" ? run.failure ?? rows.at(-1)?.result?.message : undefined
     const unsettled = isFinal(run.status) ? yield* rescues.pending(run.workspaceId) : []
     const view: RunView = {
       id: run.id,

@@ -12,8 +12,8 @@ import { Settings } from "../settings.ts"
 
 const contentType = "application/vnd.api+json"
 
-export const document = (data: unknown, status = 200, included?: ReadonlyArray<unknown>) =>
-  HttpServerResponse.jsonUnsafe({ data, ...(included !== undefined && { included }) }, { status, contentType })
+export const document = (data: unknown, included?: ReadonlyArray<unknown>) =>
+  HttpServerResponse.jsonUnsafe({ data, ...(included !== undefined && { included }) }, { contentType })
 
 /** The answer with one page of a list; without what is told of a page, the list is complete. */
 export const documents = (data: ReadonlyArray<unknown>, { more = false, number = 1, size = data.length } = {}) =>

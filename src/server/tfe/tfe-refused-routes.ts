@@ -2,7 +2,7 @@
 // Without these routes the answer would be 404, of which clients show only that a resource was not found, or that it is deleted.
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
-import { HttpRouter, type HttpServerRequest } from "effect/http"
+import { HttpRouter } from "effect/http"
 import { statesPath } from "../../schema/api/state.ts"
 import { invalid } from "../refused.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
@@ -22,8 +22,7 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
       method,
       `/api/v2/workspaces/:id${path}`,
       "workspace",
-      (request: HttpServerRequest.HttpServerRequest, { id = "" }) =>
-        Effect.flatMap(workspaces.get(id), (workspace) => Effect.fail(refusal(workspace, base(request))))
+      (request, { id = "" }) => Effect.flatMap(workspaces.get(id), (workspace) => Effect.fail(refusal(workspace, base(request))))
     )
 
   const stateElsewhere = ({ name }: Workspace, url: string) =>

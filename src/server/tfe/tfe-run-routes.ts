@@ -182,7 +182,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const run = yield* runs.whole(id)
         const wanted = queryOf(request, "include")
-        return document(yield* shown(run, user), 200, wanted === undefined ? undefined : yield* included(run, user, wanted, base(request)))
+        return document(yield* shown(run, user), wanted === undefined ? undefined : yield* included(run, user, wanted, base(request)))
       })),
     route("GET", "/api/v2/workspaces/:id/runs", "workspace", (request, { id = "" }, user) =>
       Effect.gen(function*() {

@@ -125,10 +125,12 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         return document(yield* shown(yield* workspaces.named(name), user))
       })),
-    route("PATCH", "/api/v2/organizations/:organization/workspaces/:name", "name", (request, { name }, user) =>
-      Effect.gen(function*() {
-        return yield* changed(workspaces.named(name ?? ""), request, user)
-      })),
+    route(
+      "PATCH",
+      "/api/v2/organizations/:organization/workspaces/:name",
+      "name",
+      (request, { name = "" }, user) => changed(workspaces.named(name), request, user)
+    ),
     route("GET", "/api/v2/workspaces/:id", "workspace", (_, { id = "" }, user) =>
       Effect.gen(function*() {
         return document(yield* shown(yield* workspaces.get(id), user))

@@ -1,6 +1,6 @@
 // Tells the readers of a stage's log that its engine has ended and nothing happens because the pool's server is waited for.
 // Invariant: it goes only round what the worker itself goes on trying, since it says so, and for how long.
-// Used by worker/stage/settlement.ts and worker/backing/last-state.ts.
+// Used by worker/stage/settlement.ts and worker/backing/last-state.ts; worker/backing/saved-by-hand.ts names the same limit.
 import { Duration, Effect, Option } from "effect"
 import { toldAfter } from "../network/patience.ts"
 import { Settings } from "../settings.ts"
