@@ -5,9 +5,9 @@
 /** Returns `1 file`, `2 files` or, with a plural of its own, `2 applies or destroys`. */
 export const counted = (count: number, one: string, more = `${one}s`): string => `${count} ${count === 1 ? one : more}`
 
-/** "3.1 kB": sizes as people read them. */
+/** "3.1 kB": sizes as people read them. From 999,950 bytes on, kilobytes would be rounded to 1000.0. */
 export const size = (bytes: number): string =>
-  bytes < 1000 ? `${bytes} B` : bytes < 1_000_000 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
+  bytes < 1000 ? `${bytes} B` : bytes < 999_950 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
 
 /** "0.4s", "59.9s", "1m05s", "1h02m": how long something takes. */
 export const elapsed = (milliseconds: number): string => {

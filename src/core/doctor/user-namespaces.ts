@@ -51,14 +51,17 @@ export const userNamespaces = (
     tolerations: [...task.pod.tolerations, ...scheduling.tolerations ?? []]
   }))
   const able = candidates.filter((node) => node.able).length
-  const share = `${able} of ${candidates.length} nodes for tasks support them`
+  const share = candidates.length === 1
+    ? `the only node for tasks ${able === 1 ? "supports" : "does not support"} them`
+    : `${able} of ${candidates.length} nodes for tasks support them`
   if (!task.userNamespaces) {
     return able === candidates.length && able > 0
       ? say("warning", `${share}, and tasks do not use them; give task.userNamespaces: true`)
       : say("ok", `${share}; tasks do without`)
   }
   if (candidates.length === 0) {
-    return say("unknown", `no node takes tasks now, by task.nodeSelector, task.tolerations and the taints of ${nodes.length} nodes`)
+    const all = nodes.length === 1 ? "the only node" : `${nodes.length} nodes`
+    return say("unknown", `no node takes tasks now, by task.nodeSelector, task.tolerations and the taints of ${all}`)
   }
   if (able === 0) return say("failed", `${share}, and task.userNamespaces is true, so no task's Pod starts; set it to false`)
   return able === candidates.length

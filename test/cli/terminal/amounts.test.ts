@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { age, elapsed, size } from "../../../src/cli/terminal/amounts.ts"
 
 describe("size", () => {
-  it.each([[0, "0 B"], [999, "999 B"], [1300, "1.3 kB"], [2_500_000, "2.5 MB"]])(
+  it.each([[0, "0 B"], [999, "999 B"], [1300, "1.3 kB"], [999_949, "999.9 kB"], [999_950, "1.0 MB"], [2_500_000, "2.5 MB"]])(
     "%d bytes are %s",
     (bytes, said) => expect(size(bytes)).toBe(said)
   )

@@ -16,20 +16,33 @@ describe("user namespaces", () => {
     { given: "where some nodes for tasks lack them", values: used, nodes: [worker, old], is: "warning", share: "1 of 2" },
     { given: "where all nodes for tasks lack them", values: used, nodes: [old, old], is: "failed", share: "0 of 2" },
     {
+      given: "where the only node for tasks lacks them",
+      values: used,
+      nodes: [old],
+      is: "failed",
+      share: "the only node for tasks does not support them"
+    },
+    {
       given: "where only a control plane lacks them",
       values: used,
       nodes: [worker, tainted({ key: "node-role.kubernetes.io/control-plane" })],
       is: "ok",
-      share: "1 of 1"
+      share: "the only node for tasks supports them"
     },
     {
       given: "where only nodes lack them that task.nodeSelector leaves out",
       values: inPool,
       nodes: [worker, { ...old, labels: { pool: "web" } }],
       is: "ok",
-      share: "1 of 1"
+      share: "the only node for tasks supports them"
     },
-    { given: "where a node evicts Pods", values: used, nodes: [worker, tainted({ effect: "NoExecute" })], is: "ok", share: "1 of 1" },
+    {
+      given: "where a node evicts Pods",
+      values: used,
+      nodes: [worker, tainted({ effect: "NoExecute" })],
+      is: "ok",
+      share: "the only node for tasks supports them"
+    },
     {
       given: "where a node would rather have no Pods",
       values: used,
@@ -65,10 +78,22 @@ describe("user namespaces", () => {
       values: tolerating(toleration),
       nodes: [worker, tainted({ value: "tasks" })],
       is: "ok",
-      share: "1 of 1"
+      share: "the only node for tasks supports them"
     })),
-    { given: "where no node takes tasks", values: inPool, nodes: [{ ...worker, labels: {} }], is: "unknown", share: "of 1 nodes" },
-    { given: "that nobody uses, though each node supports them", values: {}, nodes: [worker], is: "warning", share: "1 of 1" },
+    {
+      given: "where no node takes tasks",
+      values: inPool,
+      nodes: [{ ...worker, labels: {} }],
+      is: "unknown",
+      share: "the taints of the only node"
+    },
+    {
+      given: "that nobody uses, though each node supports them",
+      values: {},
+      nodes: [worker],
+      is: "warning",
+      share: "the only node for tasks supports them"
+    },
     { given: "that nobody uses, and a node lacks", values: {}, nodes: [worker, old], is: "ok", share: "1 of 2" },
     { given: "that nobody uses, without nodes", values: {}, nodes: [], is: "ok", share: "0 of 0" }
   ])("$given: $is ($share)", ({ is, nodes, share, values }) => {
