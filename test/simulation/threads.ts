@@ -1,5 +1,5 @@
 // Work of a soak in threads, one for each processor, each of which does its share and posts what it finds.
-// Used by test/simulation/main and test/simulation/soak-crashes.
+// Used by test/simulation/main, test/simulation/soak-crashes and test/simulation/soak-small-scope, and by the files that their threads run.
 import { Schema } from "effect"
 import { once } from "node:events"
 import { availableParallelism } from "node:os"
