@@ -279,7 +279,7 @@ describe("an assignment", () => {
 })
 
 describe("the answer to an agent", () =>
-  it.live("ends after 4 MiB of targets, which a hundred stages may have many times over; the others come next", () =>
+  it.effect("ends after 4 MiB of targets, which a hundred stages may have many times over; the others come next", () =>
     Effect.gen(function*() {
       const url = yield* server
       const longest = Array.from({ length: 64 }, (_, at) => `a.b${at}`.padEnd(512, "日"))
