@@ -90,10 +90,10 @@ const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after,
 })
 
 /**
- * After how many failed tries in a row, which take some seconds, the pool was away. A busy one fails once or twice, and must not be told of
- * a thousand tasks for that.
+ * The pool was away once so many tries in a row have failed, which takes some seconds, or none had an answer for so long, which may be one
+ * try on a path that drops its packets. A busy one fails once or twice, and must not be told of a thousand tasks for that.
  */
-const awayAfter = 4
+const away = { tries: 4, millis: 30_000 }
 
 /**
  * Tells the pool of all tasks anew: one that was away may be a copy from before, which has an earlier agent for some and another reason. Its
@@ -116,16 +116,17 @@ const persistently = <A, E extends { readonly message: string }, R>(step: Effect
 export const poolIntake = Effect.fnUntraced(function*(intake: Intake) {
   yield* answered
   const followed = yield* Ref.make<Followed>({ after: 0, failed: [] })
-  let failures = 0
-  const noteFailure = Effect.sync(() => {
-    failures += 1
-  })
   const cancellations = Effect.gen(function*() {
     const before = yield* Ref.get(followed)
-    const follow = Effect.suspend(() => followCancellations(intake, failures >= awayAfter ? { ...before, after: 0 } : before))
+    const since = yield* Clock.currentTimeMillis
+    let [failures, wasAway] = [0, false]
+    const noteFailure = Effect.map(Clock.currentTimeMillis, (now) => {
+      failures += 1
+      wasAway = failures >= away.tries || now - since >= away.millis
+    })
+    const follow = Effect.suspend(() => followCancellations(intake, wasAway ? { ...before, after: 0 } : before))
     yield* Ref.set(followed, yield* persistently(Effect.tapError(follow, () => noteFailure)))
-    if (failures >= awayAfter) yield* tellAnew(intake)
-    failures = 0
+    if (wasAway) yield* tellAnew(intake)
   })
   const taking = persistently(take(intake, makeAcceptor(intake)))
   return yield* Effect.all([Effect.forever(taking), Effect.forever(cancellations)], { concurrency: 2, discard: true })

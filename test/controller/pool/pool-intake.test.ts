@@ -132,6 +132,29 @@ it.effect("follows cancellations from their beginning again for a pool that was 
     expect(cursors).toEqual([7, 0])
   }).pipe(Effect.provide(Logger.layer([]))))
 
+it.effect.each(
+  [
+    { given: "dropped all packets until a poll was given up", hangs: "35 seconds", after: 0 },
+    { given: "cut a poll that had almost waited for its time", hangs: "19 seconds", after: 7 }
+  ] as const
+)("asks from cursor $after after a path that $given", ({ after, hangs }) =>
+  Effect.gen(function*() {
+    const cursors: Array<number> = []
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.never,
+      cancellations: (cursor) =>
+        Effect.suspend(() =>
+          cursors.push(cursor) === 2
+            ? Effect.delay(Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "no answer" })), hangs)
+            : Effect.delay(Effect.succeed({ ids: [], next: 7 }), "20 seconds")
+        )
+    })
+    const running = yield* taking(pool, instantCluster().kubernetes)
+    yield* TestClock.adjust("1 minute")
+    yield* Fiber.interrupt(running)
+    expect(cursors.slice(0, 3)).toEqual([0, 7, after])
+  }).pipe(Effect.provide(Logger.layer([]))))
+
 it.effect("has no task told anew to a pool that fails a poll now and then, as a busy one does", () =>
   Effect.gen(function*() {
     const world = make(policy)
