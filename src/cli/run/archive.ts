@@ -173,10 +173,14 @@ const noConfiguration = (directory: string, below: string, tofu: boolean) =>
     }: no file there ends in ${endings(tofu)}; name the directory that has them.`
   })
 
-/** Returns the directory's path without links. Fails if there is none, or something else. */
+/** Returns the directory's path without links. Fails if there is none, or something else, or it may not be read. */
 export const rootOf = Effect.fnUntraced(function*(directory: string) {
   const { is, root } = yield* Effect.tryPromise({
-    try: async () => ({ root: await realpath(directory), is: await stat(directory) }),
+    try: async () => {
+      const [root, is] = [await realpath(directory), await stat(directory)]
+      if (is.isDirectory()) await readdir(root)
+      return { root, is }
+    },
     catch: (error) =>
       new BadInput({
         message: codeOf(error) === "ENOENT"

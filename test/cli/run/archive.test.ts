@@ -274,6 +274,14 @@ describe("what cannot be archived", () => {
       })
   )
 
+  it.effect.skipIf(!canBeNameless)("is the directory itself where it may not be read", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith(main)
+      chmodSync(directory, 0o311)
+      yield* nameless
+      expect(yield* refusal(directory)).toBe("Cannot read DIR: permission denied; name a directory that you may read.")
+    }))
+
   it.effect("is a socket", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith(main)
