@@ -42,20 +42,21 @@ const closesServer = (config: ResolvedConfig): string => {
 
 export const needs = ({ config, found }: Judged): Check => {
   const apiServer = apiServerOf(config)
+  const isByName = apiServer.every(({ address }) => address !== apiServerVariable)
   const say = check(checkNames.needs)
   const missed = found.filter(isOneOf(apiServer)).filter(({ last }) => !last)
   if (missed.length > 0) {
+    const [what, toOpen] = isByName
+      ? [listed(missed), "DNS and the API server"]
+      : [`the API server at the address that its variable ${apiServerVariable} has`, "that address"]
     return say(
       "failed",
-      `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server${
-        closesApiServer(config)
-      }`
+      `a task's Pod does not reach ${what}; a worker could not claim its task, so open ${toOpen}${closesApiServer(config)}`
     )
   }
   const server = found.filter(isOneOf(serverTargets(config)))
-  const byName = apiServer.some(({ address }) => address === apiServerVariable) ? "" : ", by its name"
   return server.every(({ last }) => last)
-    ? say("ok", `the API server${byName}${server.length === 0 ? "" : `, and ${listed(server)} of agent.url`}`)
+    ? say("ok", `the API server${isByName ? ", by its name" : ""}${server.length === 0 ? "" : `, and ${listed(server)} of agent.url`}`)
     : say(
       "failed",
       `a task's Pod does not reach ${listed(server)} of agent.url, so no run gets to its end; if that server runs, ${closesServer(config)}`

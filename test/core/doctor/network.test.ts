@@ -561,7 +561,7 @@ describe("the API server", () => {
         ["KUBERNETES_SERVICE_HOST", "the API server"],
         [
           "KUBERNETES_SERVICE_HOST",
-          "a task's Pod does not reach KUBERNETES_SERVICE_HOST:443; a worker could not claim its task, so open DNS and the API server"
+          "a task's Pod does not reach the API server at the address that its variable KUBERNETES_SERVICE_HOST has; a worker could not claim its task, so open that address"
         ]
       ])
   )
