@@ -3,9 +3,20 @@
 // Used by the tests that run whole stages.
 import { ConfigProvider, Effect, type Exit, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { install } from "../../src/worker/install.ts"
 import { worker } from "../../src/worker/stage/worker.ts"
 import type { FakeKubernetes } from "./fake-kubernetes.ts"
@@ -45,9 +56,12 @@ export const find = (program: string): string => {
  * configuration themselves: it is elsewhere in each Pod, so that no plan would be applied if the environment named it.
  */
 const runnerImage = (place: string, programs: Readonly<Record<string, string>>): Record<string, string> => {
-  const registry = programs.terraform === undefined ? "registry.opentofu.org" : "registry.terraform.io"
-  const folder = join(place, "mirror", registry, "hashicorp/time/0.14.2", `linux_${process.arch === "arm64" ? "arm64" : "amd64"}`)
+  const folderOf = (registry: string) =>
+    join(place, "mirror", registry, "hashicorp/time/0.14.2", `linux_${process.arch === "arm64" ? "arm64" : "amd64"}`)
+  const [folder, other] = [folderOf("registry.opentofu.org"), folderOf("registry.terraform.io")]
   mkdirSync(folder, { recursive: true })
+  mkdirSync(dirname(other), { recursive: true })
+  symlinkSync(folder, other)
   const engine = programs.tofu ?? programs.terraform
   const provider = engine === undefined ? find("terraform-provider-time") : foundInPath("terraform-provider-time") // a script may need none
   if (provider !== undefined) cpSync(provider, join(folder, "terraform-provider-time_v0.14.2"))

@@ -1,7 +1,7 @@
 // What the end of a command, or of a whole stage, means: a reason and one sentence, from the exit code and the end of the log.
 // Invariant: a stage succeeds only when its last command ended with 0 and every state the engine wrote is confirmed.
 // Used by core/stage/engine-events, and in worker/engine, worker/stage and worker/task.
-import { Option } from "effect"
+import { Option, Schema } from "effect"
 import type { FailureReason } from "../../schema/task/reason.ts"
 import { shortened } from "../text/sentence.ts"
 import type { StageCommand } from "./stage-commands.ts"
@@ -31,6 +31,23 @@ const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007
 /** Returns the text without colours and other control characters, except for newlines. */
 export const plainText = (text: string): string => text.replace(escapeSequence, "").replace(/[^\P{C}\n]/gu, "")
 
+const decodeError = Schema.decodeUnknownOption(
+  Schema.fromJsonString(
+    Schema.Struct({
+      diagnostic: Schema.Struct({ severity: Schema.Literal("error"), summary: Schema.String, detail: Schema.String })
+    })
+  )
+)
+
+/** Returns a log whose errors are told as to a person, also those that `-json` in the engine's arguments makes lines of JSON. */
+const forPeople = (log: string): string =>
+  log.split("\n").map((line) =>
+    Option.match(line.startsWith("{") ? decodeError(line) : Option.none(), {
+      onNone: () => line,
+      onSome: ({ diagnostic: { detail, summary } }) => `Error: ${summary}\n\n${detail}`
+    })
+  ).join("\n")
+
 const longestSummary = 300
 
 // The runner chooses what the log says, so no pattern here looks at any place of it twice.
@@ -43,7 +60,10 @@ export const plainLines = (log: string): ReadonlyArray<string> =>
 const joined = (log: string): string => plainLines(log).filter((line) => line !== "").join(" ")
 
 /** Returns the summaries of the errors in the end of a log. Those of an engine that a provisioner ran follow the outer engine's own. */
-const errorsIn = (log: string): ReadonlyArray<string> => plainLines(log).filter((line) => line.startsWith("Error: "))
+const errorsIn = (log: string): ReadonlyArray<string> =>
+  plainLines(log).filter((line) => line.startsWith("Error: ") && !line.startsWith(preamble))
+/** What Terraform prints as an error of its own, at the latest since 1.11, before those of a configuration that `init` cannot read. */
+const preamble = "Error: Terraform encountered problems during initialisation"
 const summaryOf = (line: string): string => shortened(line.slice("Error: ".length).trim().replace(/(?<![.:])[.:]+$/u, ""), longestSummary)
 
 /** Returns the engine's own summary of its first error, from the end of its log. */
@@ -175,18 +195,19 @@ const outOfMemory = (what: string, next: string): Failure => ({
   message: `${what}, most likely because it used more memory than its limit; raise task.runner.resources.limits.memory.${next}`
 })
 
-/** Returns why a command that ended is a failure, or none if it is not. `log` is the end of what it printed, without secrets. */
+/** Returns why a command that ended is a failure, or none if it is not. `printed` is the end of what it printed, without secrets. */
 export const commandFailure = (
   engine: string,
   { args, mutates, subcommand }: StageCommand,
   end: CommandEnd,
-  log: string
+  printed: string
 ): Option.Option<Failure> => {
   const name = `${engine} ${subcommand}`
   const next = mutates ? " Look at the state before the next run." : ""
   switch (end._tag) {
     case "Exited": {
       if (end.code === 0) return Option.none()
+      const log = forPeople(printed)
       const full = diskTrouble.exec(log)
       if (full !== null) {
         return Option.some({

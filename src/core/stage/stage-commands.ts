@@ -32,6 +32,8 @@ export interface StageSpec {
   readonly planFile: string
   /** Whether there is a saved plan, so that nothing else may be applied. */
   readonly savedPlan: boolean
+  /** Whether `init` has to be allowed to write the lock file of a saved plan; see `needsWritableLock`. */
+  readonly writableLock?: boolean
   /** Whether the engine can write events beside what it prints; see `tellsEvents`. */
   readonly events?: boolean
 }
@@ -54,8 +56,12 @@ const captured = command("captured")
  * Returns the `init` command. The providers of a saved plan are those of its lock file, and its modules those that came with it. The engine
  * refuses a lock file that stays as it was sealed beside `-upgrade`, which TF_CLI_ARGS may have.
  */
-const init = ({ savedPlan, stage }: StageSpec) =>
-  printed("init", "-input=false", ...(stage !== "plan" && savedPlan ? ["-lockfile=readonly", "-upgrade=false", "-get=false"] : []))
+const init = ({ savedPlan, stage, writableLock = false }: StageSpec) =>
+  printed(
+    "init",
+    "-input=false",
+    ...(stage !== "plan" && savedPlan ? [...(writableLock ? [] : ["-lockfile=readonly"]), "-upgrade=false", "-get=false"] : [])
+  )
 const show = ({ planFile }: StageSpec) => captured("show", "-json", planFile)
 
 /** Prints which workspace of its backend the engine is in. */
@@ -111,6 +117,13 @@ const apply = ({ events = false, keeper, options, planFile, savedPlan, stage }: 
     tells: events ? "events" : "log"
   }
 }
+
+/**
+ * Reports whether the engine refuses this lock file where it may not write it, though it would leave it as it is: OpenTofu since 1.10 takes
+ * what Terraform's registry has of HashiCorp for its own, also where the configuration asks for that of Terraform's.
+ */
+export const needsWritableLock = (engine: string, lockFile: string): boolean =>
+  engine === "tofu" && /^provider "registry\.terraform\.io\/hashicorp\//mu.test(lockFile)
 
 const isTofuSince = (since: number) => (engine: string, version: string): boolean => {
   const [major = 0, minor = 0] = version.split(".").map(Number)

@@ -5,7 +5,7 @@ import { Effect, Option, type Ref } from "effect"
 import { join } from "node:path"
 import { isConfiguration, noConfiguration } from "../../core/stage/configuration-files.ts"
 import { idleArguments, mutingArguments, printsJson } from "../../core/stage/engine-arguments.ts"
-import { readsTofuFiles, stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
+import { lockFileName, needsWritableLock, readsTofuFiles, stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
 import { unknownOption } from "../../core/task/unknown-option.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/agent-task.ts"
 import type { Seal } from "../../schema/task/seal.ts"
@@ -19,12 +19,15 @@ import { Log } from "../engine/log-shipper.ts"
 import { Settings } from "../settings.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
 import { untilStopped } from "../task/stage-stopped.ts"
-import { namesIn } from "../volume/folder.ts"
+import { namesIn, readFile } from "../volume/folder.ts"
 import { providerMirrors } from "./provider-mirrors.ts"
 import { makeEngineFolders, provision } from "./provision.ts"
 import { sealOf, unbroken } from "./seal.ts"
 import { learn, type StageFacts } from "./settlement.ts"
 import type { Variables } from "./variables.ts"
+
+/** The most bytes of a lock file that is read: it has one or two thousand for each provider. */
+const lockLimitBytes = 4 * 1024 ** 2
 
 /** Brings the files, finds the engine and begins the log. Fails when the stage may not run its first command. */
 export const prepare = Effect.fnUntraced(
@@ -68,12 +71,14 @@ export const prepare = Effect.fnUntraced(
     const keepThePlan = yield* keepingOf(spec, backing, place, sealNow, tellMade)
     const mirrors = yield* providerMirrors(folders.temporary, env)
     const workplace: Workplace = { engine: engine.name, directory: place.path, env }
+    const lockFile = yield* readFile(place.root, [...place.directory, lockFileName], lockLimitBytes)
     const commands = stageCommands({
       stage: spec.stage,
       keeper: spec.pool === undefined ? "backend" : "server",
       options: spec.options,
       planFile: join(dataDirectory, ...planFile),
       savedPlan: Option.isSome(approved),
+      writableLock: Option.exists(lockFile, (bytes) => needsWritableLock(engine.name, new TextDecoder().decode(bytes))),
       events
     })
     return { asApproved, commands, engineDirectory: folders.data, keepThePlan, mirrors, place, workplace }

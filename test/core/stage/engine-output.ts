@@ -141,6 +141,27 @@ export const syntaxError = [
   ""
 ].join("\n")
 
+/** What Terraform 1.11.4 prints, whose announcement is an error by itself. */
+export const announcedByTerraform = [
+  "",
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1m\u001b[0mTerraform encountered problems during initialisation, including problems",
+  "\u001b[31m│\u001b[0m \u001b[0mwith the configuration, described below.",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0mThe Terraform configuration must be valid before initialization so that",
+  "\u001b[31m│\u001b[0m \u001b[0mTerraform can determine which modules and providers need to be installed.\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0m",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mInvalid single-argument block definition\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0m  on main.tf line 1, in resource \"terraform_data\" \"a\":",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  ""
+].join("\n")
+
 export const moduleMissing = [
   "",
   "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",

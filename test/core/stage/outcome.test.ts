@@ -9,6 +9,14 @@ const [init, plan, show] = stageCommands({ stage: "plan", keeper: "server", plan
 const apply = stageCommands({ stage: "apply", keeper: "server", planFile: "/data/engine/plan.tfplan", savedPlan: true })[1]
 const exited = (code: number): CommandEnd => ({ _tag: "Exited", code })
 
+/** An error as both engines print it with `-json`, between two lines of other types. */
+const inJson = (summary: string, detail: string) =>
+  [
+    { "@level": "info", "@message": "OpenTofu 1.12.6", type: "version", ui: "1.2" },
+    { "@level": "error", "@message": `Error: ${summary}`, diagnostic: { severity: "error", summary, detail }, type: "diagnostic" },
+    { "@level": "warn", "@message": "Warning: old", diagnostic: { severity: "warning", summary: "old", detail: "" }, type: "diagnostic" }
+  ].map((line) => `${JSON.stringify(line)}\n`).join("")
+
 const failureOf = (command: StageCommand | undefined, end: CommandEnd, log = "") =>
   command === undefined ? Option.none() : commandFailure("tofu", command, end, log)
 
@@ -82,6 +90,14 @@ describe("commandFailure", () => {
       log: printed.syntaxError,
       reason: "InvalidConfiguration",
       says: "Unclosed configuration block"
+    },
+    {
+      given: "a syntax error that Terraform announces by another error",
+      command: init,
+      end: exited(1),
+      log: printed.announcedByTerraform,
+      reason: "InvalidConfiguration",
+      says: "init failed: Invalid single-argument block definition;"
     },
     {
       given: "a module that is not there",
@@ -161,6 +177,38 @@ describe("commandFailure", () => {
       reason: "DigestMismatch",
       says: "tofu apply refused the saved plan, because the state is no longer the one that it was made from; plan again."
     })),
+    {
+      given: "a plan that was made from another state, said in JSON",
+      command: apply,
+      end: exited(1),
+      log: inJson("Saved plan is stale", "The given plan file can no longer be applied because the state was changed by another operation"),
+      reason: "DigestMismatch",
+      says: "tofu apply refused the saved plan, because the state is no longer the one that it was made from; plan again."
+    },
+    {
+      given: "a failure that is said in JSON",
+      command: apply,
+      end: exited(1),
+      log: inJson("local-exec provisioner error", "Error running command 'exit 3': exit status 3. Output: "),
+      reason: "ExitCode",
+      says: "tofu apply failed with exit code 1: local-exec provisioner error; the log has the details."
+    },
+    {
+      given: "a local state in the configuration, said in JSON",
+      command: init,
+      end: exited(1),
+      log: inJson("Error acquiring the state lock", "Error message: Unexpected HTTP response code 405\n\nOpenTofu acquires a state lock"),
+      reason: "InvalidConfiguration",
+      says: "found a local state in the configuration"
+    },
+    {
+      given: "a full disk, said in JSON",
+      command: init,
+      end: exited(1),
+      log: inJson("Failed to install provider", "write /data/engine/p: no space left on device"),
+      reason: "DiskFull",
+      says: "tofu init ran out of disk space: Failed to install provider; if it was"
+    },
     ...["Error acquiring the state lock\n│ \n│ Error message: already locked: ID=7f0d5f6e", "Saved plan is stale"].map((nested) => ({
       given: "an engine that a provisioner ran, which refused",
       command: apply,

@@ -1,6 +1,7 @@
 // The engine's commands of every stage, as they are typed.
 import { describe, expect, it } from "@effect/vitest"
 import {
+  needsWritableLock,
   readsTofuFiles,
   showVersion,
   showWorkspace,
@@ -51,6 +52,11 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
     given: "an apply of a saved plan",
     spec: { stage: "apply", keeper: "server", options: { targets: ["a.b"] }, planFile, savedPlan: true },
     commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -lock=true /data/engine/plan.tfplan"]
+  },
+  {
+    given: "an apply of a saved plan whose lock file the engine may not find read-only",
+    spec: { stage: "apply", keeper: "server", planFile, savedPlan: true, writableLock: true },
+    commands: ["init -input=false -upgrade=false -get=false", "apply -input=false -lock=true /data/engine/plan.tfplan"]
   },
   {
     given: "a destroy of a saved plan",
@@ -156,6 +162,16 @@ describe("stageCommands", () => {
   ])(
     "are of an engine that reads .tofu files, $engine $version: $able",
     ({ able, engine, version }) => expect(readsTofuFiles(engine, version)).toBe(able)
+  )
+
+  it.each([
+    { engine: "tofu", source: "registry.terraform.io/hashicorp/aws", able: true },
+    { engine: "tofu", source: "registry.opentofu.org/hashicorp/aws", able: false },
+    { engine: "tofu", source: "registry.terraform.io/datadog/datadog", able: false },
+    { engine: "terraform", source: "registry.terraform.io/hashicorp/aws", able: false }
+  ])(
+    "may write the lock file where $engine takes $source for its own: $able",
+    ({ able, engine, source }) => expect(needsWritableLock(engine, `# Maintained\n\nprovider "${source}" {\n}\n`)).toBe(able)
   )
 
   it("say which of them may change something", () => {

@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { until } from "../../until.ts"
 import { sha256, tarGz, taskApi } from "../fake-task-api.ts"
 import { find, pod } from "../pod.ts"
-import { addresses, applying, main, planned, poolTask, ran, slow, text, token } from "../whole-stage.ts"
+import { addresses, applying, main, planned, poolTask, providers, ran, slow, text, token } from "../whole-stage.ts"
 
 describe("a stage of a pool", () => {
   it.live("plans, and applies that very plan in another Pod", () =>
@@ -58,6 +58,17 @@ describe("a stage of a pool", () => {
       expect(addresses(api)).toEqual(["terraform_data.a"])
       expect(api.state).toEqual(stored)
       expect(api.lock).toBeUndefined()
+    }))
+
+  it.live("applies a configuration with a provider of Terraform's registry, whose entry in the lock file OpenTofu takes for its own too", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, {
+        "main.tf": `${providers.replace("hashicorp", "registry.terraform.io/hashicorp")}resource "time_static" "now" {}\n`
+      })
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api))
+      expect(status.reason, log()).toBe("Completed")
+      expect(addresses(api)).toEqual(["time_static.now"])
     }))
 
   it.live("applies a configuration that looks at its own directory, where each file is as it was when it was planned", () =>
