@@ -239,7 +239,7 @@ describe("each route of users", () => {
       expect([...ofUsers].sort()).toEqual(Object.keys(table).filter((row) => !row.includes("?")).sort())
     }))
 
-  it.live(
+  it.effect(
     "gives a token what its role allows inside of its workspaces, and outside what it gives of nothing",
     () =>
       Effect.gen(function*() {

@@ -236,17 +236,23 @@ describe("clients that send slowly", () =>
   it.live("delay nobody else: slow headers are ended after ten seconds, slow bodies go on", () =>
     Effect.gen(function*() {
       const url = yield* server
-      const slow = yield* Effect.forEach(Array.from({ length: 700 }), () => opened(url, "127.0.0.2"), { concurrency: 50 })
+      const header = "GET /healthz HTTP/1.1\r\nhost: a\r\n"
+      const body = `POST /api/v2/runs HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\ncontent-length: 1000\r\n\r\n{`
+      // A slow machine takes longer to open 700 than the ten seconds that a first header has, so only the last ten have asked for nothing yet.
+      const begun = Effect.fnUntraced(function*(at: number) {
+        const socket = yield* opened(url, "127.0.0.2")
+        if (at % 2 === 1) socket.write(body)
+        else if (at < 680) {
+          socket.write(`${header}\r\n`)
+          yield* Effect.promise(() => once(socket, "data"))
+        }
+        return socket
+      })
+      const slow = yield* Effect.forEach(Array.from({ length: 700 }).keys(), begun, { concurrency: 50 })
       const dripping: Array<Socket> = slow.filter((socket) => !socket.closed)
       expect(dripping.length).toBe(700) // as many as the workers of a cluster behind one gateway may be
-      for (const [at, socket] of dripping.entries()) {
-        socket.write(
-          at % 2 === 0
-            ? "GET /healthz HTTP/1.1\r\nhost: a\r\nx-slow: "
-            : `POST /api/v2/runs HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\ncontent-length: 1000\r\n\r\n{`
-        )
-      }
-      const drip = setInterval(() => dripping.forEach((socket) => socket.writable && socket.write("x")), 500)
+      for (const [at, socket] of dripping.entries()) if (at % 2 === 0) socket.write(`${header}x-slow: `)
+      const drip = setInterval(() => dripping.forEach((socket) => socket.writable && socket.write("x")), 2000)
       yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(drip)))
       let answered = 0
       while (answered < 40 && dripping.every((socket) => !socket.closed)) {

@@ -28,6 +28,7 @@ const serving = (
       asked.push(request)
       answer(request, response)
     })
+    server.keepAliveTimeout = 0 // it closes none itself
     yield* Effect.acquireRelease(
       Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
       () => Effect.sync(() => (server.close(), server.closeAllConnections()))

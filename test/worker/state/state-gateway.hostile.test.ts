@@ -114,7 +114,7 @@ describe("the end of a command", () => {
       expect(api.serials).toEqual([])
     })))
 
-  it.live("does not break off a last push that still comes", () =>
+  it.effect("does not break off a last push that still comes", () =>
     withGateway(Effect.fnUntraced(function*(_, { api }) {
       const command = yield* Scope.make()
       const { env } = yield* Scope.provide(openGateway(true), command)

@@ -1,6 +1,7 @@
 // The engine's state through the worker: acknowledged only when the server has it, whatever happens on the way.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
+import { TestClock } from "effect/testing"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { SettledState } from "../../../src/worker/state/state-delivery.ts"
 import { until } from "../../until.ts"
@@ -202,7 +203,7 @@ describe("the state gateway", () => {
       "3 seconds"
     ))
 
-  it.live("keeps the engine waiting no longer when it has to stop, so that it hears its interrupt and leaves its whole state", () =>
+  it.effect("keeps the engine waiting no longer when it has to stop, so that it hears its interrupt and leaves its whole state", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
       parts.api.state = Buffer.from(state(1))
       yield* lock(env)
@@ -211,6 +212,7 @@ describe("the state gateway", () => {
       const writing = yield* Effect.forkChild(write(env, 2))
       yield* until(() => existsSync(kept(parts)))
       yield* parts.release
+      yield* TestClock.adjust("2 seconds")
       expect((yield* Fiber.join(writing)).status).toBe(503)
       let tries = 0
       parts.api.onRequest = () => void tries++
@@ -222,7 +224,7 @@ describe("the state gateway", () => {
       expect([parts.api.serials, parts.api.lock]).toEqual([[4], undefined])
     })))
 
-  it.live("takes each state of an engine that has to stop for long, since a node may be gone before its end", () =>
+  it.effect("takes each state of an engine that has to stop for long, since a node may be gone before its end", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
       parts.api.state = Buffer.from(state(1))
       yield* lock(env)
@@ -230,7 +232,10 @@ describe("the state gateway", () => {
       yield* parts.release
       expect((yield* write(env, 2)).status).toBe(200)
       const up = parts.api.goDown()
-      expect((yield* write(env, 3)).status).toBe(503)
+      const writing = yield* Effect.forkChild(write(env, 3))
+      yield* until(() => existsSync(kept(parts)))
+      yield* TestClock.adjust("2 seconds")
+      expect((yield* Fiber.join(writing)).status).toBe(503)
       up()
       expect((yield* write(env, 4)).status).toBe(200)
       expect(parts.api.serials).toEqual([2, 4])
